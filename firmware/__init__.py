@@ -1,0 +1,1 @@
+"""A model as hardware: the layer between `models` and `stream`."""

@@ -1,0 +1,185 @@
+"""Vectors of 64 int32 lanes in compiled functions: the native backend's crossings side by side (`docs/networks.md`, "Backends").
+
+numba has no such type; here it gets one, with the few operations that fixed-point layers need. They are written in LLVM's
+portable instructions, so any processor runs them; where it has an instruction for dot products of int16 pairs, that is used.
+"""
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators, disable-error-code="misc"
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
+
+LANES: Final = 64
+"""Crossings in a vector: four registers of 512 bits, so that four sums wait for no one."""
+
+WORDS_AT_ONCE: Final = 4
+"""Neighbouring words that `transpose` reads of a row."""
+
+_ROWS_AT_ONCE: Final = 16
+_ITEM_BYTES: Final = 4
+_I16: Final = ir.IntType(16)
+_I32: Final = ir.IntType(32)
+_VECTOR: Final = ir.VectorType(_I32, LANES)
+_PAIR_PRODUCTS: Final = {"+avx512bw": ("llvm.x86.avx512.pmaddw.d.512", 16), "+avx2": ("llvm.x86.avx2.pmadd.wd", 8)}
+"""By feature of the processor: the instruction that multiplies int16 pairs and adds the two products, and its sums."""
+
+
+class _VectorType(types.Type):
+    def __init__(self) -> None:
+        super().__init__(name=f"Int32x{LANES}")
+
+
+@register_model(_VectorType)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, _VECTOR)
+
+
+_vector: Final = _VectorType()
+
+
+def _select(builder: Any, first: Any, second: Any, lanes: Sequence[int]) -> Any:
+    return builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(_I32, len(lanes)), list(lanes)))
+
+
+def _part(builder: Any, vector: Any, start: int, n: int) -> Any:
+    return _select(builder, vector, ir.Constant(vector.type, ir.Undefined), range(start, start + n))
+
+
+def _joined(builder: Any, parts: list[Any]) -> Any:
+    """The vectors, a power of two of them, one after the other."""
+    while len(parts) > 1:
+        lanes = range(2 * parts[0].type.count)
+        parts = [_select(builder, a, b, lanes) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
+
+
+def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any, kind: Any) -> Any:
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), kind.as_pointer())
+
+
+@intrinsic
+def load(typing_context, array, index):
+    """The 64 items of a one-dimensional int32 array from `index` on; not checked."""
+
+    def emit(context, builder, signature, arguments):
+        address = _address(context, builder, signature.args[0], *arguments, _VECTOR)
+        return builder.load(address, align=_ITEM_BYTES)
+
+    return _vector(array, types.intp), emit
+
+
+@intrinsic
+def store(typing_context, array, index, vector):
+    """Write to the 64 items of a one-dimensional int32 array from `index` on; not checked."""
+
+    def emit(context, builder, signature, arguments):
+        array, index, vector = arguments
+        address = _address(context, builder, signature.args[0], array, index, _VECTOR)
+        builder.store(vector, address, align=_ITEM_BYTES)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, _vector), emit
+
+
+@intrinsic
+def splat(typing_context, number):
+    """An int32 in all lanes."""
+
+    def emit(context, builder, signature, arguments):
+        undefined = ir.Constant(_VECTOR, ir.Undefined)
+        return _select(builder, builder.insert_element(undefined, arguments[0], _I32(0)), undefined, [0] * LANES)
+
+    return _vector(types.int32), emit
+
+
+@intrinsic
+def add_pair_products(typing_context, total, first, second):
+    """`total` + Σ of the two products of the int16 halves of `first` and `second`, in each lane, modulo 2^32."""
+
+    def emit(context, builder, signature, arguments):
+        features = context.codegen().magic_tuple()[2]
+        for feature, (name, n) in _PAIR_PRODUCTS.items():
+            if feature in features:
+                return _joined(builder, [_with_instruction(builder, name, n, i, arguments) for i in range(0, LANES, n)])
+        return _with_products(builder, *arguments)
+
+    return _vector(_vector, _vector, _vector), emit
+
+
+def _with_instruction(builder: Any, name: str, n: int, start: int, arguments: Sequence[Any]) -> Any:
+    halves, sums = ir.VectorType(_I16, 2 * n), ir.VectorType(_I32, n)
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(sums, [halves, halves]), name)
+    total, first, second = (_part(builder, argument, start, n) for argument in arguments)
+    products = builder.call(function, [builder.bitcast(first, halves), builder.bitcast(second, halves)])
+    return builder.add(total, products)
+
+
+def _with_products(builder: Any, total: Any, first: Any, second: Any) -> Any:
+    half = ir.Constant(_VECTOR, [16] * LANES)
+    low = [builder.ashr(builder.shl(vector, half), half) for vector in (first, second)]
+    high = [builder.ashr(vector, half) for vector in (first, second)]
+    return builder.add(total, builder.add(builder.mul(*low), builder.mul(*high)))
+
+
+def _lane_by_lane(emit_one):
+    @intrinsic
+    def operation(typing_context, first, second):
+        def emit(context, builder, signature, arguments):
+            return emit_one(builder, *arguments)
+
+        return _vector(_vector, _vector), emit
+
+    return operation
+
+
+add: Final = _lane_by_lane(lambda builder, a, b: builder.add(a, b))
+subtract: Final = _lane_by_lane(lambda builder, a, b: builder.sub(a, b))
+bit_and: Final = _lane_by_lane(lambda builder, a, b: builder.and_(a, b))
+bit_or: Final = _lane_by_lane(lambda builder, a, b: builder.or_(a, b))
+bit_xor: Final = _lane_by_lane(lambda builder, a, b: builder.xor(a, b))
+shift_left: Final = _lane_by_lane(lambda builder, a, b: builder.shl(a, b))
+shift_right: Final = _lane_by_lane(lambda builder, a, b: builder.ashr(a, b))
+least: Final = _lane_by_lane(lambda builder, a, b: builder.select(builder.icmp_signed("<", a, b), a, b))
+greatest: Final = _lane_by_lane(lambda builder, a, b: builder.select(builder.icmp_signed(">", a, b), a, b))
+
+
+@intrinsic
+def transpose(typing_context, address, row_bytes, out, index):
+    """Read 4 neighbouring words of 64 rows, and write them word by word: 64 of the first word, 64 of the second, …
+
+    Args:
+        typing_context: numba's.
+        address: of the first word of the first row, int64; nothing is checked.
+        row_bytes: from one row to the next.
+        out: one-dimensional, int32.
+        index: in `out`, of the first of 256 items.
+    """
+
+    def emit(context, builder, signature, arguments):
+        address, row_bytes, out, index = arguments
+        quad = ir.VectorType(_I32, WORDS_AT_ONCE)
+
+        def row_words(i: int) -> Any:
+            place = builder.add(address, builder.mul(row_bytes, ir.Constant(row_bytes.type, i)))
+            return builder.load(builder.inttoptr(place, quad.as_pointer()), align=_ITEM_BYTES)
+
+        for group in range(0, LANES, _ROWS_AT_ONCE):
+            rows = _joined(builder, [row_words(group + i) for i in range(_ROWS_AT_ONCE)])
+            for word in range(WORDS_AT_ONCE):
+                lanes = range(word, WORDS_AT_ONCE * _ROWS_AT_ONCE, WORDS_AT_ONCE)
+                column = _select(builder, rows, ir.Constant(rows.type, ir.Undefined), lanes)
+                place = builder.add(index, ir.Constant(index.type, word * LANES + group))
+                builder.store(
+                    column, _address(context, builder, signature.args[2], out, place, column.type), align=_ITEM_BYTES
+                )
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, out, types.intp), emit

@@ -1,0 +1,1 @@
+"""Everything that moves: wire, services, runs, command line."""

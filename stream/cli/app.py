@@ -1,0 +1,59 @@
+"""`l1chain`: the one console script."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from stream.cli import bench, events, models, run
+
+BAD_INPUT_EXIT = 2
+FAILURE_EXIT = 1
+INTERRUPTED_EXIT = 130
+
+app = typer.Typer(
+    name="l1chain",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="The LHC's Level-1 trigger chain in software: replay crossings through real menus and anomaly detection.",
+)
+app.command()(run.run)
+app.command()(run.demo)
+app.add_typer(events.app, name="events")
+app.add_typer(models.app, name="models")
+app.add_typer(bench.app, name="bench")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"l1chain {version('l1chain')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """The LHC's Level-1 trigger chain in software: replay crossings through real menus and anomaly detection."""
+
+
+def main() -> None:
+    """Run a command; an error that the user can mend is one sentence on standard error and exit code 2."""
+    from stream.errors import RunFailed
+    from triggers.errors import L1ChainError
+
+    try:
+        app()
+    except L1ChainError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(FAILURE_EXIT if isinstance(error, RunFailed) else BAD_INPUT_EXIT)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(INTERRUPTED_EXIT)

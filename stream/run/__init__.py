@@ -1,0 +1,1 @@
+"""Who conducts: configuration, supervisor, metrics, results."""

@@ -1,0 +1,252 @@
+"""The configuration of a run: YAML → frozen models; unknown keys are errors (`docs/configuration.md`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from pydantic import ConfigDict, Field, model_validator
+
+from stream.errors import OverrideInvalid
+from stream.wire.transport import Transport
+from triggers.errors import FileMissing, FileUnreadable
+from triggers.events.formats import SourceFormat
+from triggers.events.schema import SLOTS_PER_ORBIT
+from triggers.shipped import find_file
+from triggers.strict_yaml import StrictModel, parse_yaml, validated
+
+PHYSICS_ORBITS_PER_LUMI_SECTION: Final = 2**18
+
+_Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(StrictModel):
+    model_config = ConfigDict(strict=False)
+
+
+class RunSection(_Section):
+    """How long a run is and where its folder goes.
+
+    Attributes:
+        out: folder in which each run makes a folder of its own.
+        lumi_sections: how many to run; null: until the source ends.
+        orbits_per_lumi_section: 2^18 in the LHC; demos use short ones.
+        colliding_bunches: crossings an orbit.
+    """
+
+    out: Path = Path("runs")
+    lumi_sections: _Count | None = None
+    orbits_per_lumi_section: _Count = PHYSICS_ORBITS_PER_LUMI_SECTION
+    colliding_bunches: Annotated[int, Field(ge=1, le=SLOTS_PER_ORBIT)] = 2544
+
+    @property
+    def crossings_per_lumi_section(self) -> int:
+        """Decided crossings in a full lumi section."""
+        return self.colliding_bunches * self.orbits_per_lumi_section
+
+
+class SourceSection(_Section):
+    """Where crossings come from.
+
+    Attributes:
+        format: guessed from the files if not given.
+        paths: files or globs, one run in this order.
+        repeat: how often the source is read; `forever` needs run.lumi_sections.
+        prepare: read the source into memory before the run starts, so that its own time does not count.
+        crossings, seed, pileup: of the synthetic source; crossings null: as many as the run takes.
+    """
+
+    format: SourceFormat | None = None
+    paths: tuple[str, ...] = ()
+    repeat: _Count | Literal["forever"] = 1
+    prepare: bool = False
+    crossings: _Count | None = None
+    seed: Annotated[int, Field(ge=0)] = 1
+    pileup: Annotated[float, Field(gt=0, le=200)] = 60.0
+
+    @model_validator(mode="after")
+    def _check(self) -> SourceSection:
+        synthetic = self.format is SourceFormat.SYNTHETIC
+        if synthetic and self.paths:
+            raise ValueError("the synthetic source reads no paths; remove paths or format")
+        if not synthetic and not self.paths:
+            raise ValueError("no paths; name the files to read, or set format: synthetic")
+        return self
+
+
+class MenuSection(_Section):
+    """The menu, and algorithms left out of the final OR or vetoing it (names or groups)."""
+
+    path: str
+    masked: tuple[str, ...] = ()
+    veto: tuple[str, ...] = ()
+
+
+class PrescaleSection(_Section):
+    """A prescale table and the column to use."""
+
+    path: str
+    column: str
+
+
+class SeedsSection(_Section):
+    """The stage that evaluates the menu's conditions."""
+
+    replicas: _Count = 1
+
+
+class ScoreSection(_Section):
+    """A stage that runs one model version; `version` may be an alias."""
+
+    name: str
+    version: str = "production"
+    backend: str = "onnxruntime"
+    replicas: _Count = 1
+
+
+class ModelsSection(_Section):
+    """Where model versions are; null: those that ship with l1chain."""
+
+    repository: Path | None = None
+
+
+class BudgetSection(_Section):
+    """A rate budget of a group: algorithms or groups of the menu."""
+
+    name: str
+    algorithms: tuple[str, ...]
+    rate_hz: Annotated[float, Field(ge=0)]
+    burst: Annotated[float, Field(ge=1)] = 8.0
+
+
+class MetricsSection(_Section):
+    """Where Prometheus finds the run's metrics; port 0 takes a free one, null exports none."""
+
+    address: Annotated[str, Field(pattern=r"^[^:\s]+:\d{1,5}$")] | None = "127.0.0.1:0"
+
+
+class BatchSection(_Section):
+    """How crossings travel: in batches, of which a window may be undecided at a time."""
+
+    crossings: Annotated[int, Field(ge=16, le=1 << 20)] = 16_384
+    window: Annotated[int, Field(ge=1, le=1024)] = 16
+
+
+class ChainConfig(_Section):
+    """A run, whole."""
+
+    run: RunSection = RunSection()
+    source: SourceSection
+    menu: MenuSection
+    prescales: PrescaleSection | None = None
+    transport: Transport = Transport.INPROC
+    seeds: SeedsSection = SeedsSection()
+    scores: tuple[ScoreSection, ...] = ()
+    models: ModelsSection = ModelsSection()
+    budgets: tuple[BudgetSection, ...] = ()
+    metrics: MetricsSection = MetricsSection()
+    batch: BatchSection = BatchSection()
+
+    @model_validator(mode="after")
+    def _check(self) -> ChainConfig:
+        if self.run.lumi_sections is None and self.is_endless:
+            raise ValueError("the source has no end; set run.lumi_sections, or source.repeat or source.crossings")
+        for kind, names in (("budgets", [b.name for b in self.budgets]), ("scores", [s.name for s in self.scores])):
+            if len(set(names)) < len(names):
+                raise ValueError(f"two {kind} of one name; give each its own")
+        return self
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether the source alone would never end."""
+        endless = self.source.format is SourceFormat.SYNTHETIC and self.source.crossings is None
+        return endless or self.source.repeat == "forever"
+
+
+def load_config(path: str | Path, overrides: tuple[str, ...] = ()) -> ChainConfig:
+    """Read a configuration, with `KEY=VALUE` overrides; paths inside become absolute.
+
+    Args:
+        path: a YAML file, or `shipped:chains/NAME.yaml`.
+        overrides: dotted keys with YAML values, e.g. `seeds.replicas=3`, `scores.0.version=v2`.
+
+    Raises:
+        FileMissing, FileUnreadable: no such file, or not YAML.
+        UnknownName, BadValue: an unknown key, or a value that is not allowed.
+        OverrideInvalid: an override that is not of the form, or names no place.
+    """
+    file = find_file(path, role="configuration")
+    try:
+        content = parse_yaml(file.read_bytes(), str(file))
+    except OSError as error:
+        raise FileUnreadable(file, f"cannot be read ({error.strerror})", "name a YAML file") from error
+    if isinstance(content, dict):
+        for override in overrides:
+            _override(content, override)
+    return _absolute(validated(content, str(file), ChainConfig), file.resolve().parent)
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise OverrideInvalid(override, "not KEY=VALUE", "write for example --set seeds.replicas=3")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise OverrideInvalid(override, f"'{text}' is not a YAML value", "quote it") from None
+    *parents, last = key.split(".")
+    here: Any = content
+    for parent in parents:
+        here = _child(here, parent, override)
+    if isinstance(here, list):
+        here[_position(here, last, override)] = value
+    else:
+        here[last] = value
+
+
+def _child(here: Any, key: str, override: str) -> Any:
+    if isinstance(here, list):
+        child = here[_position(here, key, override)]
+    else:
+        if here.get(key) is None:
+            here[key] = {}
+        child = here[key]
+    if not isinstance(child, dict | list):
+        raise OverrideInvalid(override, f"'{key}' has no keys below it", "check the key")
+    return child
+
+
+def _position(items: list[Any], key: str, override: str) -> int:
+    if not key.isdigit() or int(key) >= len(items):
+        raise OverrideInvalid(override, f"'{key}' is no position in a list of {len(items)}", "count from 0")
+    return int(key)
+
+
+def _absolute(config: ChainConfig, folder: Path) -> ChainConfig:
+    """Paths as they are meant: relative to the configuration's folder or, failing that, to the current one."""
+    menu = config.menu.model_copy(update={"path": str(find_file(config.menu.path, folder, "menu").resolve())})
+    changes: dict[str, Any] = {"menu": menu, "source": _absolute_source(config.source, folder)}
+    if config.prescales:
+        table = find_file(config.prescales.path, folder, "prescale table").resolve()
+        changes["prescales"] = config.prescales.model_copy(update={"path": str(table)})
+    if config.models.repository:
+        repository = find_file(config.models.repository, folder, "model repository").resolve()
+        changes["models"] = ModelsSection(repository=repository)
+    changes["run"] = config.run.model_copy(update={"out": config.run.out.expanduser().absolute()})
+    return config.model_copy(update=changes)
+
+
+def _absolute_source(source: SourceSection, folder: Path) -> SourceSection:
+    paths = tuple(str(_find_pattern(path, folder)) for path in source.paths)
+    return source.model_copy(update={"paths": paths})
+
+
+def _find_pattern(path: str, folder: Path) -> Path:
+    if not any(mark in path for mark in "*?["):
+        return find_file(path, folder, "source file").resolve()
+    for base in (folder, Path()):
+        pattern = Path(path) if Path(path).is_absolute() else base.resolve() / path
+        if any(pattern.parent.glob(pattern.name)):
+            return pattern
+    raise FileMissing(path, "source file")

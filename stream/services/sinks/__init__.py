@@ -1,0 +1,1 @@
+"""Where decisions end: accepted crossings, rate tables, the run record."""

@@ -1,0 +1,1 @@
+"""What travels between services: messages, columns, sockets (`docs/protocol.md`)."""

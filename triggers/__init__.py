@@ -1,0 +1,1 @@
+"""What the trigger decides: L1 objects and their sources, menus, prescales, budgets, rates."""

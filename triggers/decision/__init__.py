@@ -1,0 +1,1 @@
+"""From algorithm bits to an L1 accept: masks, prescales, budgets, final OR."""

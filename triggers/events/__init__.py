@@ -1,0 +1,1 @@
+"""The L1 objects of a crossing: format, packing, units, sources."""

@@ -1,0 +1,1 @@
+"""Trigger menus: model, syntaxes, integer limits, evaluation."""

@@ -1,0 +1,266 @@
+"""Builds the kernel's tables from trees of atoms (`docs/menu-kernel.md`, section "Tables")."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from triggers.menu.atoms import (
+    MAX_LEVEL,
+    AtLeast,
+    Atom,
+    Branch,
+    Distinct,
+    Signal,
+    Tree,
+    atoms_of,
+    expected_rate,
+    keys_of,
+    rarest,
+)
+from triggers.menu.limits import ChargeRelation
+from triggers.menu.lookups import LookupTables, live_words, n_words_for
+from triggers.menu.model import Operator
+from triggers.menu.selections import Group, Selection
+from triggers.menu.tables import (
+    ATOM,
+    GROUP,
+    KEYS,
+    LOOKUP,
+    PROGRAM,
+    SCALAR,
+    SEARCH,
+    SIGNALS,
+    WORD_BITS,
+    Column,
+    Records,
+    Relation,
+    Step,
+    Tables,
+)
+
+_ByAtom = dict[int, list[int]]
+
+COMMON_RATE: Final = 0.2
+"""An output that is expected more often is computed for all crossings at once."""
+
+_RELATIONS = {
+    None: Relation.NONE,
+    ChargeRelation.LIKE_SIGN: Relation.LIKE_SIGN,
+    ChargeRelation.OPPOSITE_SIGN: Relation.OPPOSITE_SIGN,
+}
+
+
+def build_tables(outputs: Sequence[tuple[int, Tree]], n_output_words: int) -> Tables:
+    """The tables for output bits.
+
+    Args:
+        outputs: bits, each with the tree that sets it.
+        n_output_words: words of 64 output bits.
+    """
+    return _Builder().build([(bit, part) for bit, tree in outputs for part in _alternatives(tree)], n_output_words)
+
+
+def _alternatives(tree: Tree) -> Iterator[Tree]:
+    """The operands of an OR: each may set the output by itself."""
+    if isinstance(tree, Branch) and tree.operator is Operator.OR:
+        for operand in tree.operands:
+            yield from _alternatives(operand)
+    else:
+        yield tree
+
+
+class _Builder:
+    """Numbers the atoms and collects the tables that belong to them."""
+
+    def __init__(self) -> None:
+        self.n_words = 0
+        self.n_kept_words = 0
+        self.number: dict[Atom, int] = {}
+        self.position: dict[Selection, int] = {}
+        self.group_number: dict[Group, int] = {}
+        self.lookups = LookupTables()
+        self.lists: list[int] = []
+
+    def build(self, parts: Sequence[tuple[int, Tree]], n_output_words: int) -> Tables:
+        """The tables for trees that each set a bit."""
+        atoms = list(dict.fromkeys(atom for _, tree in parts for atom in atoms_of(tree)))
+        searches = [atom for atom in atoms if isinstance(atom, Distinct)]
+        counted = [atom for atom in atoms if isinstance(atom, AtLeast)]
+        counted += [guard for search in searches for guard in search.guards()]
+        levels: dict[Selection, int] = {}
+        for atom in counted:
+            levels[atom.selection] = max(atom.level, levels.get(atom.selection, 0))
+        groups = self._groups(levels, {search.group for search in searches})
+        first_scalar_word = self.n_words
+        scalars = self._scalars([chosen for chosen in levels if chosen.group.n_slots == 1])
+        signals = self._signals([atom for atom in atoms if isinstance(atom, Signal)])
+        self._number_in_new_words(searches)
+        search_records, searches_of = self._searches(searches)
+        program_records, first_everywhere, outputs_of = self._programs(parts)
+        return Tables(
+            groups=groups,
+            scalars=scalars,
+            lookups=np.array(self.lookups.records, LOOKUP),
+            words=np.concatenate([*self.lookups.words, np.empty(0, np.uint64)]),
+            signals=signals,
+            searches=search_records,
+            programs=program_records,
+            search_keys=_keys(searches_of),
+            output_keys=_keys(outputs_of),
+            atoms=self._atoms(searches_of, outputs_of),
+            lists=np.array(self.lists, np.int64),
+            first_everywhere=first_everywhere,
+            n_atom_words=self.n_words,
+            first_scalar_word=first_scalar_word,
+            n_kept_words=self.n_kept_words,
+            n_output_words=n_output_words,
+        )
+
+    def _number_in_new_words(self, atoms: Sequence[Atom]) -> int:
+        """Gives the atoms the next numbers from a new word on, and returns how many words they fill."""
+        for position, atom in enumerate(atoms):
+            self.number[atom] = self.n_words * WORD_BITS + position
+        n_words = n_words_for(len(atoms))
+        self.n_words += n_words
+        return n_words
+
+    def _list(self, items: Iterable[int]) -> tuple[int, int]:
+        """Appends a list, and returns its first entry and its end."""
+        first = len(self.lists)
+        self.lists += items
+        return first, len(self.lists)
+
+    def _groups(self, levels: Mapping[Selection, int], searched: set[Group]) -> Records:
+        by_group: dict[Group, list[Selection]] = defaultdict(list)
+        for chosen in sorted(levels, key=lambda chosen: -levels[chosen]):
+            if chosen.group.n_slots > 1:
+                by_group[chosen.group].append(chosen)
+        self.group_number = {group: number for number, group in enumerate(sorted(by_group))}
+        rows = [self._group(group, by_group[group], levels, group in searched) for group in sorted(by_group)]
+        return np.array(rows, GROUP)
+
+    def _group(
+        self, group: Group, selections: Sequence[Selection], levels: Mapping[Selection, int], searched: bool
+    ) -> tuple[int, ...]:
+        """The record of a group; `selections` come with those first that are counted furthest."""
+        self.position |= {chosen: position for position, chosen in enumerate(selections)}
+        atom_word = self.n_words
+        level_words = [
+            self._number_in_new_words([AtLeast(chosen, level) for chosen in selections if levels[chosen] >= level])
+            for level in range(1, MAX_LEVEL + 1)
+        ]
+        counted = self.lookups.add_bits([levels[chosen] > 1 for chosen in selections])
+        first_lookup = len(self.lookups.records)
+        slot_words = self.lookups.add(selections, range(len(selections)), level_words[0])
+        kept = self.n_kept_words if searched else -1
+        self.n_kept_words += group.n_slots * level_words[0] if searched else 0
+        return (
+            Column[group.column.upper()], group.bx_offset, *level_words, counted, atom_word,
+            first_lookup, len(self.lookups.records), slot_words, kept, *live_words(selections),
+        )  # fmt: skip
+
+    def _scalars(self, selections: Sequence[Selection]) -> Records:
+        """Places the selections of all groups one after the other, wherever a word ends."""
+        in_order = sorted(selections, key=lambda chosen: chosen.group)
+        first_word = self.n_words
+        self._number_in_new_words([AtLeast(chosen, 1) for chosen in in_order])
+        by_word_and_group: dict[tuple[int, Group], list[tuple[int, Selection]]] = defaultdict(list)
+        for position, chosen in enumerate(in_order):
+            word, bit = divmod(position, WORD_BITS)
+            by_word_and_group[word, chosen.group].append((bit, chosen))
+        rows = []
+        for (word, group), members in by_word_and_group.items():
+            first_lookup, here = len(self.lookups.records), [chosen for _, chosen in members]
+            self.lookups.add(here, [bit for bit, _ in members], 1)
+            column, end_lookup = Column[group.column.upper()], len(self.lookups.records)
+            where = (column, group.first_slot, group.bx_offset, first_word + word)
+            rows.append((*where, first_lookup, end_lookup, *live_words(here)))
+        return np.array(rows, SCALAR)
+
+    def _signals(self, signals: Sequence[Signal]) -> Records:
+        sources = sorted({(signal.bx_offset, signal.channel // WORD_BITS) for signal in signals})
+        atom_word = {source: self.n_words + position for position, source in enumerate(sources)}
+        self.n_words += len(sources)
+        for signal in signals:
+            word, bit = divmod(signal.channel, WORD_BITS)
+            self.number[signal] = atom_word[signal.bx_offset, word] * WORD_BITS + bit
+        rows = [(word, offset, atom_word[offset, word]) for offset, word in sources]
+        return np.array(rows, SIGNALS)
+
+    def _searches(self, searches: Sequence[Distinct]) -> tuple[Records, _ByAtom]:
+        """The searches, and which are tried when an atom is set."""
+        rows = []
+        tried: _ByAtom = defaultdict(list)
+        for number, search in enumerate(searches):
+            tried[self.number[rarest(search.guards())]].append(number)
+            guards = self._list(self.number[guard] for guard in search.guards())
+            legs = self._list(item for leg, count in search.legs for item in (self.position[leg], count))
+            group, relation = self.group_number[search.group], _RELATIONS[search.relation]
+            rows.append((group, relation, self.number[search], *guards, *legs))
+        return np.array(rows, SEARCH), tried
+
+    def _programs(self, parts: Sequence[tuple[int, Tree]]) -> tuple[Records, int, _ByAtom]:
+        """The programs, the first that is run for every crossing, and what outputs depend on an atom."""
+        outputs_of: _ByAtom = defaultdict(list)
+        rows: list[tuple[int, ...]] = []
+        everywhere: list[tuple[int, ...]] = []
+        for bit, tree in parts:
+            keys = keys_of(tree)
+            if keys is None or expected_rate(keys) > COMMON_RATE:
+                key_atoms = self._list(self.number[key] for key in keys or ())
+                everywhere.append((bit, *self._list(self._steps(tree)), False, *key_atoms))
+            elif isinstance(tree, Branch):
+                for key in keys:
+                    outputs_of[self.number[key]].append(~len(rows))
+                clause = self._clause(tree, keys)
+                steps = self._steps(tree) if clause is None else clause
+                key_atoms = self._list(self.number[key] for key in keys)
+                rows.append((bit, *self._list(steps), clause is not None, *key_atoms))
+            else:
+                outputs_of[self.number[tree]].append(bit)
+        return np.array(rows + everywhere, PROGRAM), len(rows), outputs_of
+
+    def _clause(self, tree: Branch, keys: Collection[Atom]) -> list[int] | None:
+        """The literals that must all hold besides the key that was set, if the tree is of that form."""
+        literals = [self._literal(operand) for operand in tree.operands]
+        if tree.operator is not Operator.AND or len(keys) != 1 or None in literals:
+            return None
+        (key,) = keys
+        return [literal for literal in literals if literal is not None and literal != 2 * self.number[key]]
+
+    def _literal(self, tree: Tree) -> int | None:
+        """An atom or its opposite as a literal; None if the tree is neither."""
+        if not isinstance(tree, Branch):
+            return 2 * self.number[tree]
+        (*_, operand) = tree.operands
+        return (
+            2 * self.number[operand] + 1 if tree.operator is Operator.NOT and not isinstance(operand, Branch) else None
+        )
+
+    def _steps(self, tree: Tree) -> Iterator[int]:
+        """A tree in postfix order; large operands come first, so that the stack stays below 64 bits."""
+        literal = self._literal(tree)
+        if literal is not None:
+            yield literal
+        elif isinstance(tree, Branch):
+            largest_first = sorted(tree.operands, key=lambda operand: -sum(1 for _ in atoms_of(operand)))
+            for position, operand in enumerate(largest_first):
+                yield from self._steps(operand)
+                if position or tree.operator is Operator.NOT:
+                    yield Step[tree.operator.name]
+
+    def _atoms(self, searches_of: _ByAtom, outputs_of: _ByAtom) -> Records:
+        atoms = range(self.n_words * WORD_BITS)
+        rows = [(*self._list(searches_of.get(atom, ())), *self._list(outputs_of.get(atom, ()))) for atom in atoms]
+        return np.array(rows, ATOM)
+
+
+def _keys(by_atom: _ByAtom) -> Records:
+    masks: dict[int, int] = defaultdict(int)
+    for atom in by_atom:
+        masks[atom // WORD_BITS] |= 1 << atom % WORD_BITS
+    return np.array(sorted(masks.items()), KEYS)

@@ -1,0 +1,1 @@
+"""What people replay runs for: rates, and what changes them."""
