@@ -252,7 +252,7 @@ def test_damage_found_on_the_way_ends_the_run_with_what_was_good(chain: Chain, t
     assert ended.code == 2, ended.err
     assert "damaged.parquet" in ended.err.splitlines()[-1]
     (record,) = (json.loads(path.read_text()) for path in tmp_path.glob("runs/*/run.json"))
-    assert record["produced"] == record["decided"] == 15_000
+    assert 15_000 - 1024 < record["produced"] == record["decided"] <= 15_000
     assert record["failure"].startswith(str(damaged))
 
 
