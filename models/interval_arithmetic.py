@@ -76,16 +76,16 @@ def convert_interval(numbers: Interval, kind: FixedPoint, size: WordSize) -> tup
     return Interval(low, high, kind.fraction_bits), outside
 
 
-def convert_elements_interval(numbers: Interval, to: Tensor, size: WordSize) -> tuple[Interval, bool]:
+def convert_elements_interval(numbers: Interval, to: Tensor, size: WordSize) -> tuple[Interval, NDArray[np.bool_]]:
     """As `convert_interval`, with the type of each element of `to`; codes are then in units of their own types."""
     low, high = (np.array(end, copy=True).reshape(-1) for end in (numbers.low, numbers.high))
-    any_outside = False
+    all_outside = np.zeros(low.shape, bool)
     for kind, elements in to.by_type():
         part = Interval(low[elements], high[elements], numbers.fraction_bits)
         result, outside = convert_interval(part, kind, size)
         low[elements], high[elements] = result.low, result.high
-        any_outside |= bool(outside.any())
-    return Interval(low.reshape(to.shape), high.reshape(to.shape), 0), any_outside
+        all_outside[elements] = outside
+    return Interval(low.reshape(to.shape), high.reshape(to.shape), 0), all_outside.reshape(to.shape)
 
 
 def product(a: Interval, b: Interval, same: bool, size: WordSize) -> Interval:
@@ -111,6 +111,7 @@ class AccumulatorRange:
         bits: all sums of the converted terms, in any order, overflows aside, are below 2^`bits` in magnitude, in units
             of 2^−(the accumulator's fraction bits).
         result: what comes out, in those units.
+        fraction_bits: the coarsest units in which what comes out is an integer.
     """
 
     type: FixedPoint
@@ -118,6 +119,12 @@ class AccumulatorRange:
     overflows: bool
     bits: int
     result: Interval
+    fraction_bits: int
+
+    @property
+    def mantissa_bits(self) -> int:
+        """What comes out is an integer below 2^`mantissa_bits` in magnitude, in units of 2^−`fraction_bits`."""
+        return max(self.result.bits - (self.type.fraction_bits - self.fraction_bits), 0)
 
     @property
     def converts_once(self) -> bool:
@@ -144,7 +151,7 @@ class Sum:
 
 
 def accumulate(
-    terms: Iterable[Interval], start: Interval, kind: FixedPoint, rounds: bool, size: WordSize
+    terms: Iterable[Interval], start: Interval, kind: FixedPoint, finest: int, size: WordSize
 ) -> tuple[AccumulatorRange, Interval]:
     """What happens in an accumulator, and the bounds of exact sums of any of the terms in any order.
 
@@ -152,10 +159,9 @@ def accumulate(
         terms: one after the other in the hardware's order, in the same units, each in the shape of the result.
         start: what the accumulator begins with, in units that are at most as fine as the terms'.
         kind: the accumulator's type.
-        rounds: whether it drops digits of a term.
+        finest: start and terms are multiples of 2^−`finest`.
         size: grows with every integer met.
     """
-    least, greatest = kind.code_range
     converted, outside = convert_interval(start, kind, size)
     unlimited = rounded_interval(start, kind)
     exact, kept, limited = Sum(start.low, start.high), Sum(unlimited.low, unlimited.high), converted
@@ -172,8 +178,21 @@ def accumulate(
     result = limited
     if kind.overflow is Overflow.WRAP:
         result, _ = convert_interval(Interval(kept.low, kept.high, kind.fraction_bits), kind, WordSize())
-    bits = magnitude_bits(kept.least, kept.greatest)
-    return AccumulatorRange(kind, rounds, overflows, bits, result), Interval(exact.least, exact.greatest, start.fraction_bits)
+    accumulator = AccumulatorRange(
+        type=kind,
+        rounds=finest > kind.fraction_bits,
+        overflows=overflows,
+        bits=magnitude_bits(kept.least, kept.greatest),
+        result=result,
+        fraction_bits=kept_fraction_bits(finest, kind, overflows),
+    )
+    return accumulator, Interval(exact.least, exact.greatest, start.fraction_bits)
+
+
+def kept_fraction_bits(finest: int, kind: FixedPoint, overflows: bool) -> int:
+    """The coarsest units of numbers that were multiples of 2^−`finest` before their conversion to `kind`."""
+    saturates = overflows and kind.overflow in (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
+    return kind.fraction_bits if saturates else min(finest, kind.fraction_bits)
 
 
 def rounded_interval(numbers: Interval, kind: FixedPoint) -> Interval:
