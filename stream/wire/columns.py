@@ -108,7 +108,7 @@ class ColumnDecoder:
             if column.null_count:
                 raise self._error("nulls")
             values = column_view(column)
-        except (pa.ArrowException, OSError, ValueError) as error:
+        except (pa.ArrowException, EOFError, OSError, ValueError) as error:
             raise self._error(f"not a record batch of it ({error})") from None
         # Arrow checked this frame; a compressed or copied body would not be a view of it.
         offset = values.ctypes.data - np.frombuffer(frame, np.uint8).ctypes.data if values.size else body
@@ -138,6 +138,6 @@ def decode_batch(frame: memoryview, where: str) -> pa.RecordBatch:
         with pa.ipc.open_stream(pa.py_buffer(frame)) as reader:
             batch = reader.read_next_batch()
         batch.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError, StopIteration) as error:
+    except (pa.ArrowException, EOFError, OSError, ValueError, StopIteration) as error:
         raise ProtocolError(where, f"not an Arrow IPC stream ({error})") from None
     return batch
