@@ -194,7 +194,10 @@ def wait_for_decisions(address: str) -> dict:
         ("source.paths=[{folder}/none.parquet]", "none.parquet: no such source file"),
         ("source.paths=[{folder}/cut.parquet]", "cut.parquet"),
         ("source.paths=[{folder}/words.txt]", "words.txt, line 1: 3 columns"),
+        ("source.paths=[{folder}/hex.txt]", "hex.txt, line 2, column 3: 'zz"),
         ("menu.path={folder}/words.txt", "words.txt"),
+        ("menu.path={folder}/other.xml", "other.xml"),
+        ("menu.path={folder}/object.yaml", "unknown object 'MUX'"),
         ("menu.path={folder}/unknown.yaml", "unknown cut 'MU-QLTY_NONE'"),
         ("scores.0.name=axol2tl", "axol2tl"),
         ("scores.0.version=v99", "v99"),
@@ -215,6 +218,10 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     (tmp_path / "unknown.yaml").write_text(
         "name: m\nalgorithms:\n  - {name: L1_A, index: 0, expression: 'MU3[MU-QLTY_NONE]'}\n"
     )
+    (tmp_path / "object.yaml").write_text("name: m\nalgorithms:\n  - {name: L1_A, index: 0, expression: MUX3}\n")
+    (tmp_path / "other.xml").write_text("<other><name>L1_A</name></other>")
+    good = " ".join(["0000", *["0" * 16] * 8, *["0" * 8] * 48, "0" * 64, "0" * 128, "0"])
+    (tmp_path / "hex.txt").write_text(f"{good}\n0001{good[4:22]}zz{good[24:]}\n")
     altered_model(tmp_path / "models")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ended = chain(override.format(folder=tmp_path, port=taken.getsockname()[1]), json_=False)
