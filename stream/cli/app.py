@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stream.cli import bench, events, models, run
+from stream.cli import bench, events, menu, models, replay, run
 
 BAD_INPUT_EXIT = 2
 FAILURE_EXIT = 1
@@ -22,7 +22,9 @@ app = typer.Typer(
 )
 app.command()(run.run)
 app.command()(run.demo)
+app.command()(replay.replay)
 app.add_typer(events.app, name="events")
+app.add_typer(menu.app, name="menu")
 app.add_typer(models.app, name="models")
 app.add_typer(bench.app, name="bench")
 

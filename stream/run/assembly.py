@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 
 from models.backends.registry import open_backend
-from models.repository import SHIPPED_VERSIONS, LoadedVersion, Repository
+from models.repository import LoadedVersion, Repository, open_repository
 from stream.errors import SourceEmpty
 from stream.run.config import ChainConfig, ScoreSection
+from stream.run.decision import decision_settings
 from stream.services import expected, seeds
 from stream.services.combiner import Combiner, CombinerSettings
 from stream.services.producer import Producer, ProducerSettings
@@ -21,9 +22,7 @@ from stream.services.sinks.accepted import AcceptedSink
 from stream.services.sinks.tables import RunTables
 from stream.services.stage import StageService, Worker
 from stream.wire.transport import Wiring
-from triggers.decision.budgets import algorithm_words, make_budget, member_indices
-from triggers.decision.decide import DecisionSettings
-from triggers.decision.prescales import read_prescales, unprescaled
+from triggers.decision.settings import DecisionSettings
 from triggers.errors import UnknownName
 from triggers.events.formats import SourceFormat
 from triggers.events.open import open_source
@@ -87,7 +86,7 @@ class Assembly:
     @cached_property
     def repository(self) -> Repository:
         """Where model versions are."""
-        return Repository(self.config.models.repository or SHIPPED_VERSIONS)
+        return open_repository(self.config.models.repository)
 
     @cached_property
     def score_stages(self) -> tuple[ScoreStage, ...]:
@@ -134,19 +133,7 @@ class Assembly:
     @cached_property
     def decision(self) -> DecisionSettings:
         """Prescales, budgets and masks."""
-        config = self.config
-        factors = unprescaled(self.menu.algorithms)
-        if config.prescales:
-            table = read_prescales(Path(config.prescales.path))
-            factors = table.factors(config.prescales.column, self.menu.algorithms)
-        budgets = tuple(make_budget(b.name, b.algorithms, b.rate_hz, b.burst, self.menu) for b in config.budgets)
-        return DecisionSettings(
-            factors,
-            config.run.colliding_bunches,
-            budgets,
-            masked=algorithm_words(member_indices("menu.masked", config.menu.masked, self.menu)),
-            veto=algorithm_words(member_indices("menu.veto", config.menu.veto, self.menu)),
-        )
+        return decision_settings(self.config, self.menu)
 
     @property
     def compares_expected(self) -> bool:
@@ -172,7 +159,7 @@ class Assembly:
         if next(iter(self.source.batches(1)), None) is None:
             raise SourceEmpty(self.source.info.name)
         for stage in self.score_stages:
-            open_backend(stage.section.backend, stage.version)
+            _ = open_backend(stage.section.backend, stage.version).needed_columns
 
     def service(self, name: str, wiring: Wiring, cpu_clock: Callable[[], int], folder: Path) -> Service:
         """The service of that name.

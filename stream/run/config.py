@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from stream.errors import OverrideInvalid
 from stream.wire.transport import Transport
+from triggers.decision.rules import DEFAULT_RULES, MAX_ACCEPTS, MAX_RULES
 from triggers.errors import FileMissing, FileUnreadable
 from triggers.events.formats import SourceFormat
 from triggers.events.schema import SLOTS_PER_ORBIT
@@ -33,12 +34,14 @@ class RunSection(_Section):
         lumi_sections: how many to run; null: until the source ends.
         orbits_per_lumi_section: 2^18 in the LHC; demos use short ones.
         colliding_bunches: crossings an orbit.
+        filling_scheme: a file with the slots of the colliding bunches; null: trains made from their number.
     """
 
     out: Path = Path("runs")
     lumi_sections: _Count | None = None
     orbits_per_lumi_section: _Count = PHYSICS_ORBITS_PER_LUMI_SECTION
     colliding_bunches: Annotated[int, Field(ge=1, le=SLOTS_PER_ORBIT)] = 2544
+    filling_scheme: str | None = None
 
     @property
     def crossings_per_lumi_section(self) -> int:
@@ -83,11 +86,53 @@ class MenuSection(_Section):
     veto: tuple[str, ...] = ()
 
 
+class ColumnChangeSection(_Section):
+    """The prescale column from a lumi section on."""
+
+    from_lumi_section: Annotated[int, Field(ge=2)]
+    column: str
+
+
 class PrescaleSection(_Section):
-    """A prescale table and the column to use."""
+    """A prescale table and the columns to use.
+
+    Attributes:
+        path: the table.
+        column: the column from lumi section 1 on.
+        schedule: further columns, in ascending order of their lumi section.
+        restart_each_lumi_section: counters start at zero in each lumi section, as in hardware before 2022.
+    """
 
     path: str
     column: str
+    schedule: tuple[ColumnChangeSection, ...] = ()
+    restart_each_lumi_section: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> PrescaleSection:
+        starts = [change.from_lumi_section for change in self.schedule]
+        if starts != sorted(set(starts)):
+            raise ValueError("write the changes in ascending order, one for a lumi section")
+        return self
+
+
+class TriggerRuleSection(_Section):
+    """At most `accepts` L1 accepts in `slots` consecutive 25 ns slots."""
+
+    accepts: Annotated[int, Field(ge=1, le=MAX_ACCEPTS)]
+    slots: Annotated[int, Field(ge=2)]
+
+
+class CrossingMaskSection(_Section):
+    """Algorithms suppressed in parts of the orbit.
+
+    Attributes:
+        path: a CSV table `algorithm,first_bx,last_bx`.
+        calibration_gap: suppress all algorithms from BX 3480 to 3505.
+    """
+
+    path: str | None = None
+    calibration_gap: bool = False
 
 
 class SeedsSection(_Section):
@@ -140,6 +185,10 @@ class ChainConfig(_Section):
     source: SourceSection
     menu: MenuSection
     prescales: PrescaleSection | None = None
+    crossing_masks: CrossingMaskSection = CrossingMaskSection()
+    trigger_rules: Annotated[tuple[TriggerRuleSection, ...], Field(max_length=MAX_RULES)] = tuple(
+        TriggerRuleSection(accepts=rule.accepts, slots=rule.slots) for rule in DEFAULT_RULES
+    )
     transport: Transport = Transport.INPROC
     seeds: SeedsSection = SeedsSection()
     scores: tuple[ScoreSection, ...] = ()
@@ -230,10 +279,16 @@ def _absolute(config: ChainConfig, folder: Path) -> ChainConfig:
     if config.prescales:
         table = find_file(config.prescales.path, folder, "prescale table").resolve()
         changes["prescales"] = config.prescales.model_copy(update={"path": str(table)})
+    if config.crossing_masks.path:
+        masks = find_file(config.crossing_masks.path, folder, "crossing masks").resolve()
+        changes["crossing_masks"] = config.crossing_masks.model_copy(update={"path": str(masks)})
     if config.models.repository:
         repository = find_file(config.models.repository, folder, "model repository").resolve()
         changes["models"] = ModelsSection(repository=repository)
-    changes["run"] = config.run.model_copy(update={"out": config.run.out.expanduser().absolute()})
+    run: dict[str, Any] = {"out": config.run.out.expanduser().absolute()}
+    if config.run.filling_scheme:
+        run["filling_scheme"] = str(find_file(config.run.filling_scheme, folder, "filling scheme").resolve())
+    changes["run"] = config.run.model_copy(update=run)
     return config.model_copy(update=changes)
 
 

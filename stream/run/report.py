@@ -137,6 +137,9 @@ def _sentences(record: dict[str, Any]) -> Iterator[Text]:
         )
         for name, n in check["differing_bits"].items():
             yield Text(f"  {name}: {n}", style="red")
+    if record["blocked"]:
+        rules = ", ".join(f"{rule}: {n:,}" for rule, n in record["blocked"].items())
+        yield Text(f"Trigger rules blocked {record['dead_time']:.2%} of the final OR ({rules}).")
     lost = record["produced"] - record["decided"]
     state = "every crossing was decided" if not lost else f"{lost:,} crossings were NOT decided"
     yield Text(

@@ -155,7 +155,7 @@ class Combiner(Service):
 
     def _decide(self, batch: _Pending) -> None:
         header = batch.header
-        decision_settings = self._settings.decision
+        decision_settings = self._settings.decision.in_lumi_section(header.lumi_section)
         if header.lumi_section != self._lumi_section:
             self._lumi_section = header.lumi_section
             self._state.start_lumi_section(decision_settings)

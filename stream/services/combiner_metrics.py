@@ -75,6 +75,14 @@ class _Decisions(Collector):
         for budget, count in zip(self._settings.budgets, counts.suppressed, strict=True):
             suppressed.add_metric([budget.name], float(count))
         yield suppressed
+        blocked = CounterMetricFamily(
+            "l1chain_trigger_rule_blocked_crossings",
+            "Crossings of the final OR that a trigger rule blocked.",
+            labels=["rule"],
+        )
+        for rule, count in zip(self._settings.rules, counts.blocked, strict=False):
+            blocked.add_metric([str(rule)], float(count))
+        yield blocked
 
 
 def _counter(name: str, documentation: str, value: float) -> CounterMetricFamily:

@@ -39,6 +39,11 @@ class PrescaleTable:
     source: str
     columns: Mapping[str, Mapping[str, int]]
 
+    def lacking(self, algorithms: Iterable[Algorithm]) -> tuple[Algorithm, ...]:
+        """The algorithms that have no row."""
+        known = next(iter(self.columns.values()))
+        return tuple(algorithm for algorithm in algorithms if algorithm.name not in known)
+
     def factors(self, column: str, algorithms: Iterable[Algorithm]) -> NDArray[np.int64]:
         """The factors of one column by algorithm index, `(512,) int64`; unused indices are 0.
 

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from triggers.decision.decide import STEPS, Counts, simulated_seconds
+from triggers.decision.counts import STEPS, Counts
 from triggers.decision.prescales import INCREMENT
+from triggers.decision.settings import simulated_seconds
 from triggers.menu.model import Menu
 
 RATE_SCHEMA: Final = pa.schema(
@@ -19,20 +20,11 @@ RATE_SCHEMA: Final = pa.schema(
         pa.field("algorithm", pa.string()),
         pa.field("evaluated", pa.bool_()),
         pa.field("prescale", pa.float64()),
-        pa.field("before_prescale", pa.int64()),
-        pa.field("after_prescale", pa.int64()),
-        pa.field("final", pa.int64()),
-        pa.field("pure", pa.int64()),
-        pa.field("before_prescale_hz", pa.float64()),
-        pa.field("before_prescale_error_hz", pa.float64()),
-        pa.field("after_prescale_hz", pa.float64()),
-        pa.field("after_prescale_error_hz", pa.float64()),
-        pa.field("final_hz", pa.float64()),
-        pa.field("final_error_hz", pa.float64()),
-        pa.field("pure_hz", pa.float64()),
-        pa.field("pure_error_hz", pa.float64()),
+        *(pa.field(step, pa.int64()) for step in STEPS),
+        *(pa.field(f"{step}{unit}", pa.float64()) for step in STEPS for unit in ("_hz", "_error_hz")),
     ]
 )
+"""The table of a run: for each step of the decision (`Step`) the count, its rate and its error."""
 
 
 def rate_and_error(count: int, seconds: float) -> tuple[float, float]:

@@ -34,9 +34,8 @@ class RunTables:
             total: counts of the whole run.
             produced: crossings that the producer made, by lumi section.
         """
-        table = rate_table(
-            self._menu, total, self._settings.factors, self._not_evaluated, self._settings.colliding_bunches
-        )
+        factors = self._settings.in_lumi_section(max(self._by_lumi_section, default=1)).factors
+        table = rate_table(self._menu, total, factors, self._not_evaluated, self._settings.colliding_bunches)
         pq.write_table(table, self._folder / "rates.parquet")
         pa.csv.write_csv(table, self._folder / "rates.csv")
         rate_hz, error_hz = rate_and_error(total.accepted, self._seconds(total))
@@ -45,6 +44,9 @@ class RunTables:
             "accepted_hz": rate_hz,
             "accepted_error_hz": error_hz,
             "suppressed": self._suppressed(total),
+            "final_or": total.final_or,
+            "blocked": self._blocked(total),
+            "dead_time": total.dead_time,
             "lumi_sections": [self._row(number, made) for number, made in produced.items()],
         }
 
@@ -53,16 +55,23 @@ class RunTables:
         rate_hz, error_hz = rate_and_error(counts.accepted, self._seconds(counts))
         return {
             "lumi_section": number,
+            "prescale_column": self._settings.in_lumi_section(number).column or None,
             "produced": produced,
             "decided": counts.crossings,
             "accepted": counts.accepted,
             "accepted_hz": rate_hz,
             "accepted_error_hz": error_hz,
             "suppressed": self._suppressed(counts),
+            "final_or": counts.final_or,
+            "blocked": self._blocked(counts),
         }
 
     def _seconds(self, counts: Counts) -> float:
         return simulated_seconds(counts.crossings, self._settings.colliding_bunches)
+
+    def _blocked(self, counts: Counts) -> dict[str, int]:
+        rules = self._settings.rules
+        return {str(rule): int(n) for rule, n in zip(rules, counts.blocked, strict=False)}
 
     def _suppressed(self, counts: Counts) -> dict[str, int]:
         names = (budget.name for budget in self._settings.budgets)

@@ -46,7 +46,7 @@ def test_a_run_decides_every_crossing_and_writes_its_tables(chain: Chain) -> Non
 
 
 def test_the_rate_table_agrees_with_the_accepted_crossings(chain: Chain) -> None:
-    ended = chain()
+    ended = chain("trigger_rules=[]")
     accepted = ended.accepted
     rates = {row["index"]: row for row in pq.read_table(Path(ended.result["run_dir"]) / "rates.parquet").to_pylist()}
     final = np.unpackbits(
@@ -55,10 +55,30 @@ def test_the_rate_table_agrees_with_the_accepted_crossings(chain: Chain) -> None
         bitorder="little",
     )
     for index, row in rates.items():
-        assert row["final"] == final[:, index].sum()
+        assert row["final"] == row["accepted"] == final[:, index].sum()
         assert row["pure"] == (final[:, index].astype(bool) & (final.sum(axis=1) == 1)).sum()
     seconds = CROSSINGS / (1000 * 11_245.5)
     assert rates[0]["final_hz"] == pytest.approx(rates[0]["final"] / seconds)
+
+
+def test_trigger_rules_cost_dead_time_that_the_run_tells(chain: Chain) -> None:
+    free, ruled = chain("trigger_rules=[]").result, chain().result
+    assert free["accepted"] == free["final_or"] == ruled["final_or"]
+    assert free["dead_time"] == 0
+    assert sum(ruled["blocked"].values()) == ruled["final_or"] - ruled["accepted"] > 0
+    assert list(ruled["blocked"]) == ["1 in 3", "2 in 25", "3 in 100", "4 in 240"]
+    assert ruled["dead_time"] == pytest.approx(1 - ruled["accepted"] / ruled["final_or"])
+
+
+def test_prescale_columns_change_at_the_lumi_sections_of_the_schedule(chain: Chain) -> None:
+    schedule = "schedule: [{from_lumi_section: 3, column: emergency}]"
+    table = f"prescales={{path: shipped:prescales/demo.csv, column: unprescaled, {schedule}}}"
+    result = chain(table, "trigger_rules=[]").result
+    columns = [row["prescale_column"] for row in result["lumi_sections"]]
+    assert columns == ["unprescaled", "unprescaled", "emergency", "emergency", "emergency"]
+    accepted = [row["accepted"] for row in result["lumi_sections"]]
+    assert min(accepted[:2]) > 5000
+    assert max(accepted[2:]) < 10
 
 
 def test_the_chain_decides_what_the_pure_core_decides(chain: Chain, tmp_path: Path) -> None:
@@ -240,7 +260,7 @@ def altered_model(folder: Path) -> None:
             copy = folder / file.relative_to(SHIPPED_VERSIONS)
             copy.parent.mkdir(parents=True, exist_ok=True)
             content = bytearray(file.read_bytes())
-            if copy.suffix == ".onnx":
+            if copy.name == "network.json":
                 content[-1] ^= 1
             copy.write_bytes(bytes(content))
 
