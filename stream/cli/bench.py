@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -36,3 +38,31 @@ def chain(
             print_json(result_of(record))
         else:
             console().print(summary(record, top=5))
+
+
+@app.command()
+def models(
+    model: Annotated[str, typer.Argument(metavar="NAME/VERSION", help="A version, or an alias instead of a version.")],
+    backend: Annotated[str | None, typer.Option(help="Backend. [default: the manifest's]")] = None,
+    crossings: Annotated[int, typer.Option(help="Distinct crossings in a pass.", min=1)] = 1 << 20,
+    batch: Annotated[int, typer.Option(help="Crossings in a call.", min=1)] = 8192,
+    repository: Annotated[
+        Path | None, typer.Option(help="Folder of NAME/VERSION/ folders. [default: the shipped versions]")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how fast a backend scores crossings, from packed words to score integers, on one thread."""
+    from models.benchmark import measure
+    from models.repository import open_repository, parse_label
+
+    opened = open_repository(repository)
+    version = opened.load(*parse_label(model))
+    used = backend or version.manifest.backend
+    result = {"model": version.label, "backend": used} | asdict(measure(version, used, crossings, batch))
+    if as_json:
+        print_json(result)
+        return
+    console().print(f"{result['model']} by {used}: {result['crossings_per_s']:,.0f} crossings/s on one thread")
+    for step in ("inputs", "layers", "score"):
+        if result[f"{step}_ns"] is not None:
+            console().print(f"  {step:<7}{result[f'{step}_ns']:6.1f} ns per crossing")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stream.cli import model_versions
+from stream.cli.model_versions import LabelArgument, RepositoryOption
 from stream.cli.output import JsonOption
 
 if TYPE_CHECKING:
@@ -16,33 +19,34 @@ if TYPE_CHECKING:
     from models.manifest import Manifest
     from models.repository import Repository
 
-app = typer.Typer(no_args_is_help=True, help="List, show and run versions of anomaly-detection models.")
-
-RepositoryOption = Annotated[
-    Path | None, typer.Option("--repository", help="Folder of NAME/VERSION/ folders. [default: the shipped versions]")
-]
+app = typer.Typer(no_args_is_help=True, help="List, show, run, import and check versions of anomaly-detection models.")
+app.command("import")(model_versions.import_version)
+app.command("verify")(model_versions.verify)
+app.command("alias")(model_versions.alias)
+app.command("remove")(model_versions.remove)
 
 
 @app.command("list")
 def list_versions(repository: RepositoryOption = None, as_json: JsonOption = False) -> None:
     """List the versions of a repository, with the aliases that point to them."""
+    from models.repository import open_repository
     from stream.cli.output import console, print_json
 
-    opened = _repository(repository)
+    opened = open_repository(repository)
     versions = [_summary(manifest, opened) for manifest in opened.list()]
     if as_json:
         print_json({"repository": str(opened.folder), "versions": versions})
         return
     from rich.table import Table
 
-    table = Table("version", "aliases", "inputs", "backend", "working points")
+    table = Table("version", "aliases", "backend", "working points", "description")
     for entry in versions:
         table.add_row(
             f"{entry['name']}/{entry['version']}",
             ", ".join(entry["aliases"]),
-            entry["layout"],
             entry["backend"],
             ", ".join(entry["working_points"]),
+            entry["description"],
         )
     console().print(table)
 
@@ -54,10 +58,10 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show what the manifest of a version states, or of every version of a model."""
-    from models.repository import parse_label
+    from models.repository import open_repository, parse_label
     from stream.cli.output import print_json
 
-    opened = _repository(repository)
+    opened = open_repository(repository)
     labels = [parse_label(model)] if "/" in model else [(model, version) for version in opened.versions(model)]
     manifests = [opened.show(*label) for label in labels]
     if as_json:
@@ -77,8 +81,8 @@ def show(
 
 @app.command("score")
 def score(
-    model: Annotated[str, typer.Argument(metavar="NAME/VERSION", help="A version, or an alias instead of a version.")],
-    inputs: Annotated[Path, typer.Option(help="NPZ file with an array 'inputs' (n, n_inputs), in hardware units.")],
+    model: LabelArgument,
+    inputs: Annotated[Path, typer.Option(help="NPZ file: array 'inputs' or 'regions' (n, n_inputs), hardware units.")],
     out: Annotated[Path, typer.Option(help="NPZ file to write: an array 'score' (n,) int64, the menu's integers.")],
     backend: Annotated[str | None, typer.Option(help="Backend. [default: the manifest's]")] = None,
     repository: RepositoryOption = None,
@@ -88,11 +92,11 @@ def score(
     import numpy as np
 
     from models.backends import open_backend
-    from models.repository import parse_label
+    from models.repository import open_repository, parse_label
     from stream.cli.output import console, print_json
     from triggers.errors import FileExists
 
-    version = _repository(repository).load(*parse_label(model))
+    version = open_repository(repository).load(*parse_label(model))
     used = backend or version.manifest.backend
     engine = open_backend(used, version)
     values = _read_inputs(inputs)
@@ -105,13 +109,7 @@ def score(
     if as_json:
         print_json(result)
     else:
-        console().print(f"{len(scores):,} scores of {version.label} by {used} written to {out}")
-
-
-def _repository(folder: Path | None) -> Repository:
-    from models.repository import Repository
-
-    return Repository() if folder is None else Repository(folder)
+        console().print(f"{len(scores):,} scores of {version.label} by {used} written to {out}", soft_wrap=True)
 
 
 def _aliases_of(manifest: Manifest, repository: Repository) -> list[str]:
@@ -123,7 +121,7 @@ def _summary(manifest: Manifest, repository: Repository) -> dict[str, Any]:
         "name": manifest.name,
         "version": manifest.version,
         "aliases": _aliases_of(manifest, repository),
-        "layout": str(manifest.inputs.layout),
+        "description": manifest.description,
         "backend": manifest.backend,
         "working_points": {name: point.threshold for name, point in manifest.working_points.items()},
     }
@@ -138,18 +136,33 @@ def _print_manifest(manifest: Manifest, aliases: list[str]) -> None:
     out.print(f"[bold]{manifest.name}/{manifest.version}[/]  {', '.join(aliases)}")
     out.print(manifest.description)
     facts = Table.grid(padding=(0, 2))
-    facts.add_row("inputs", f"{manifest.inputs.layout}, {manifest.inputs.scaling.network_input_type}")
     facts.add_row("backend", manifest.backend)
     facts.add_row("precision", manifest.precision)
-    facts.add_row("score", f"{manifest.score.kind} × {manifest.score.integer_scale}, {manifest.score.bits} bits")
-    facts.add_row("made by", f"{manifest.training.script}, seed {manifest.training.seed}")
-    facts.add_row("trained on", manifest.training.sample)
+    for what, stated in _facts(manifest):
+        facts.add_row(what, stated)
     out.print(facts)
+    if not manifest.working_points:
+        return
     points = Table("working point", "score at least", "rate [Hz]", "calibrated on")
     for name, point in manifest.working_points.items():
-        rate = f"{point.rate_hz:,.0f} ± {point.rate_error_hz:,.0f}"
-        points.add_row(name, str(point.threshold), rate, point.calibrated_on)
+        error = "" if point.rate_error_hz is None else f" ± {point.rate_error_hz:,.0f}"
+        points.add_row(name, str(point.threshold), f"{point.rate_hz:,.0f}{error}", point.calibrated_on)
     out.print(points)
+
+
+def _facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """What only some versions state."""
+    if manifest.inputs is not None:
+        yield "inputs", f"{manifest.inputs.layout}, {manifest.inputs.scaling.network_input_type}"
+    if manifest.score is not None:
+        yield "score", f"{manifest.score.kind} × {manifest.score.integer_scale}, {manifest.score.bits} bits"
+    if manifest.training is not None:
+        yield "made by", f"{manifest.training.script}, seed {manifest.training.seed}"
+        yield "trained on", manifest.training.sample
+    if manifest.imported is not None:
+        yield "imported from", f"{manifest.imported.file}, SHA-256 {manifest.imported.sha256[:12]}…"
+    for backend, found in manifest.compared.items():
+        yield f"{backend} at import", f"{found.differing} of {found.crossings} scores differ"
 
 
 def _read_inputs(path: Path) -> NDArray[np.generic]:
@@ -168,9 +181,10 @@ def _read_inputs(path: Path) -> NDArray[np.generic]:
             arrays = np.load(file, allow_pickle=False)
             if not isinstance(arrays, np.lib.npyio.NpzFile):
                 raise InputsInvalid(path, "a single array", "an NPZ file with an array 'inputs'")
-            if "inputs" not in arrays:
-                raise InputsInvalid(path, f"arrays {', '.join(arrays) or '(none)'}", "an array 'inputs'")
-            values: NDArray[np.generic] = arrays["inputs"]
-            return values
+            names = [name for name in ("inputs", "regions") if name in arrays]
+            if len(names) != 1:
+                raise InputsInvalid(path, f"arrays {', '.join(arrays) or '(none)'}", "one array 'inputs' or 'regions'")
+            values: NDArray[np.generic] = arrays[names[0]]
+            return values.reshape(len(values), -1) if names == ["regions"] and values.ndim == 3 else values
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise FileUnreadable(path, f"no NPZ file of numbers ({error})", "write it with numpy.savez") from None

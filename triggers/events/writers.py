@@ -61,7 +61,7 @@ def event_writer(
     chosen = output_format(target) if format_ is None else format_
     if chosen is SourceFormat.SYNTHETIC:
         raise BadValue(target, "synthetic is not a format of files", "choose parquet, arrow or test_vector")
-    with _whole_file(target) as partial:
+    with whole_file(target) as partial:
         if chosen is SourceFormat.TEST_VECTOR:
             with _compressed(partial, target) as file:
                 yield _TestVectorWriter(file)
@@ -91,7 +91,7 @@ def not_held(format_: SourceFormat, optional_columns: tuple[str, ...]) -> tuple[
 
 
 @contextmanager
-def _whole_file(target: Path) -> Iterator[Path]:
+def whole_file(target: Path) -> Iterator[Path]:
     """A temporary name beside `target` that becomes `target` when the block ends well, and is removed otherwise."""
     if target.exists():
         raise FileExists(target)

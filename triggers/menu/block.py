@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from triggers.menu.tables import Words
+from triggers.events.schema import MAX_BX_OFFSET, N_CALO_OBJECTS
+from triggers.menu.tables import WORD_BITS, Tables, Words, n_words_for
+
+WINDOW: Final = 2 * MAX_BX_OFFSET + 1
+"""Crossings that a menu can look at."""
+
+SLOTS: Final = 16
+"""More than a crossing has objects of a type; a power of two."""
+
+MAX_STACK: Final = 64
+"""The deepest stack of a program."""
+
+MAX_LEGS: Final = N_CALO_OBJECTS
+"""The largest number of objects in a condition."""
+
+N_NUMBERS: Final = 4
+ETA, PHI, PT, CHARGE = range(N_NUMBERS)
+"""What is kept of each object of a pair."""
+
+BLOCK: Final = 512
+"""Crossings that are worked on together: enough that what is done once for a block hardly counts."""
+
+STRIDE: Final = 8
+"""Crossings that are passed over at once where nothing is set in any of them."""
 
 
 class Events(NamedTuple):
@@ -49,6 +72,17 @@ class Block(NamedTuple):
         out: `(output words, block)`.
         scratch: `(64, block)`: values by crossing.
         union: `(atom words,)`: the atoms that are set in some crossing of the block.
+        pending: `(words, block)`: the sets of pairs that are to be tried, a bit each.
+        wanted: `(sets, block)`: which pairs of a pending set are to be tried.
+        raw: `(32,)`: words of the objects of a pair's two sides; the second begins at 16.
+        legs: `(32,)`: the legs that each of them passes.
+        numbers: `(4, 32)`: their η, φ, pT and charge.
+        clear: `(64, 32)`: for each pair with a reference, the references that each of them does not overlap with.
+        references: `(16,)`: words of the reference objects.
+        passed: `(16,)`: whether each of them passes.
+        measured: `(4, 16)`: as `numbers`, of the references.
+        candidates: `(12,)`: the objects that may be chosen for each leg of a search.
+        counts: `(12,)`: how many each leg needs.
     """
 
     rows: NDArray[np.int64]
@@ -60,3 +94,41 @@ class Block(NamedTuple):
     out: Words
     scratch: Words
     union: Words
+    pending: Words
+    wanted: Words
+    raw: Words
+    legs: Words
+    numbers: NDArray[np.int64]
+    clear: Words
+    references: Words
+    passed: Words
+    measured: NDArray[np.int64]
+    candidates: Words
+    counts: NDArray[np.int64]
+
+
+def new_block(tables: Tables) -> Block:
+    """Working memory for one thread that evaluates the tables."""
+    n_groups = len(tables.groups)
+    return Block(
+        rows=np.zeros((WINDOW, BLOCK), np.int64),
+        atoms=np.zeros((tables.n_atom_words, BLOCK), np.uint64),
+        first_object=np.zeros((n_groups, BLOCK + 1), np.int64),
+        objects=np.zeros((n_groups, BLOCK * N_CALO_OBJECTS), np.uint64),
+        places=np.zeros((n_groups, BLOCK * N_CALO_OBJECTS), np.int64),
+        kept=np.zeros(tables.n_kept_words * BLOCK, np.uint64),
+        out=np.zeros((tables.n_output_words, BLOCK), np.uint64),
+        scratch=np.zeros((MAX_STACK, BLOCK), np.uint64),
+        union=np.zeros(tables.n_atom_words, np.uint64),
+        pending=np.zeros((n_words_for(len(tables.pair_sets)), BLOCK), np.uint64),
+        wanted=np.zeros((len(tables.pair_sets), BLOCK), np.uint64),
+        raw=np.zeros(2 * SLOTS, np.uint64),
+        legs=np.zeros(2 * SLOTS, np.uint64),
+        numbers=np.zeros((N_NUMBERS, 2 * SLOTS), np.int64),
+        clear=np.zeros((WORD_BITS, 2 * SLOTS), np.uint64),
+        references=np.zeros(SLOTS, np.uint64),
+        passed=np.zeros(SLOTS, np.uint64),
+        measured=np.zeros((N_NUMBERS, SLOTS), np.int64),
+        candidates=np.zeros(MAX_LEGS, np.uint64),
+        counts=np.zeros(MAX_LEGS, np.int64),
+    )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
-from triggers.errors import BadValue, MenuSyntax
+from triggers.errors import BadValue, L1ChainError, MenuSyntax
 from triggers.menu.grammar import parse
 from triggers.menu.model import Algorithm, Cut, CutKind, ObjectType
 from triggers.menu.rules import CUT_OBJECTS
@@ -28,6 +29,30 @@ KEYWORDS: Mapping[CutKind, tuple[str, ...]] = {
     CutKind.DISPLACED: ("0", "1"),
 }
 """The words of the cuts that state one of a few; `ls` is equal charges, `os` is not all equal."""
+
+
+VALUE_KINDS = frozenset({*LARGEST_CODE, *KEYWORDS, CutKind.MODEL})
+"""The cuts that list values instead of limits."""
+
+MINIMA = frozenset(
+    {
+        CutKind.COUNT,
+        CutKind.ADT_SCORE,
+        CutKind.SCORE,
+        CutKind.CICADA_SCORE,
+        CutKind.MASS_OVER_DELTA_R,
+        CutKind.TWO_BODY_PT,
+    }
+)
+"""The cuts that state a least value and no greatest one."""
+
+Report = Callable[[L1ChainError], None]
+"""What is done about an error in one part of a menu, while the other parts are still read."""
+
+
+def raise_at_once(error: L1ChainError) -> NoReturn:
+    """The `Report` of those who need a menu without errors."""
+    raise error
 
 
 @dataclass(frozen=True)
@@ -56,7 +81,7 @@ def build_cut(
         name: the name that expressions use.
         kind: what it restricts.
         object_type: the type it belongs to; None for cuts of a condition.
-        limits: the window, in the quantity's unit; scores and minima stand first.
+        limits: the window, in the quantity's unit; of a minimum the second one means nothing.
         values: codes, a word, or a model's name, where the kind wants them instead.
 
     Raises:
@@ -74,11 +99,17 @@ def build_cut(
         )
     if not all(math.isfinite(limit) for limit in limits):
         raise BadValue(where, f"the limits {limits[0]} and {limits[1]} are not finite", "write plain numbers")
-    return Cut(name, kind, object_type, limits[0], limits[1], _checked_values(where, kind, values))
+    minimum, maximum = (0.0, 0.0) if kind in VALUE_KINDS else limits
+    maximum = 0.0 if kind in MINIMA else maximum
+    return Cut(name, kind, object_type, minimum, maximum, _checked_values(where, kind, values))
 
 
 def build_algorithms(
-    source: str, entries: Iterable[Entry], cuts: Mapping[str, Cut], channels: Mapping[str, int | None]
+    source: str,
+    entries: Iterable[Entry],
+    cuts: Mapping[str, Cut],
+    channels: Mapping[str, int | None],
+    report: Report = raise_at_once,
 ) -> tuple[Algorithm, ...]:
     """The algorithms of a menu in ascending order of their index.
 
@@ -87,6 +118,7 @@ def build_algorithms(
         entries: what the file states.
         cuts: the menu's cuts by name.
         channels: the channel of each external signal, by its name with `EXT_`; None where it has none.
+        report: takes the error of an entry, which is then left out.
 
     Raises:
         BadValue: a name or index is malformed or used twice, or a part of an expression is not allowed.
@@ -95,25 +127,32 @@ def build_algorithms(
     """
     by_index: dict[int, Algorithm] = {}
     names: dict[str, int] = {}
+    empty = True
     for entry in entries:
-        where = f"{source}, {entry.place}"
-        if not entry.name or any(character.isspace() for character in entry.name):
-            raise BadValue(where, f"'{entry.name}' is not an algorithm name", "write one without blanks")
-        if not 0 <= entry.index < N_ALGORITHMS:
-            raise BadValue(where, f"index {entry.index} of {entry.name} is out of range", "use 0 to 511")
-        if entry.index in by_index:
-            other = by_index[entry.index].name
-            raise BadValue(where, f"index {entry.index} of {entry.name} belongs to {other}", "give it a free one")
-        if entry.name in names:
-            raise BadValue(
-                where, f"a second algorithm {entry.name}", f"rename it; the first has index {names[entry.name]}"
-            )
+        empty = False
+        try:
+            _check_entry(entry, f"{source}, {entry.place}", by_index, names)
+            expression = parse(entry.text, f"{source}, algorithm {entry.name}", cuts, channels)
+        except L1ChainError as error:
+            report(error)
+            continue
         names[entry.name] = entry.index
-        expression = parse(entry.text, f"{source}, algorithm {entry.name}", cuts, channels)
         by_index[entry.index] = Algorithm(entry.index, entry.name, entry.text, expression, entry.comment)
-    if not by_index:
-        raise MenuSyntax(source, "the menu has no algorithms", "add some")
+    if empty:
+        report(MenuSyntax(source, "the menu has no algorithms", "add some"))
     return tuple(by_index[index] for index in sorted(by_index))
+
+
+def _check_entry(entry: Entry, where: str, by_index: Mapping[int, Algorithm], names: Mapping[str, int]) -> None:
+    if not entry.name or any(character.isspace() for character in entry.name):
+        raise BadValue(where, f"'{entry.name}' is not an algorithm name", "write one without blanks")
+    if not 0 <= entry.index < N_ALGORITHMS:
+        raise BadValue(where, f"index {entry.index} of {entry.name} is out of range", "use 0 to 511")
+    if entry.index in by_index:
+        other = by_index[entry.index].name
+        raise BadValue(where, f"index {entry.index} of {entry.name} belongs to {other}", "give it a free one")
+    if entry.name in names:
+        raise BadValue(where, f"a second algorithm {entry.name}", f"rename it; the first has index {names[entry.name]}")
 
 
 def _checked_values(where: str, kind: CutKind, values: Sequence[str]) -> tuple[str, ...]:

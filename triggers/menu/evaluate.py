@@ -28,17 +28,16 @@ from triggers.events.schema import (
     OBJECT_COLUMNS,
     SLOTS_PER_ORBIT,
 )
-from triggers.menu.atoms import tree_of
-from triggers.menu.block import Events
+from triggers.menu.block import Block, Events, new_block
 from triggers.menu.conditions.expression import NO_SCORES, NO_THRESHOLDS, combine
 from triggers.menu.conditions.score import ScoreCondition, Scores, Thresholds, score_condition, score_passes
 from triggers.menu.conditions.support import coverage
 from triggers.menu.kernel import evaluate_tables
-from triggers.menu.lookups import n_words_for
 from triggers.menu.model import Algorithm, Condition, ExternalCondition, Menu, ObjectCondition, conditions_of
 from triggers.menu.places import PLACES
-from triggers.menu.tables import WORD_BITS
+from triggers.menu.tables import WORD_BITS, n_words_for
 from triggers.menu.tabulate import build_tables
+from triggers.menu.trees import tree_of
 
 Columns = Mapping[str, NDArray[np.generic]]
 """Columns of the event format by name, `(n,)` or `(n, width)`."""
@@ -107,6 +106,7 @@ class Evaluator:
         outputs = [(algorithm.index, tree_of(algorithm.expression, menu.scales)) for algorithm in only_objects]
         outputs += [(bit, tree_of(condition, menu.scales)) for condition, bit in self._bit_of.items()]
         self._tables = build_tables(outputs, ALGORITHM_WORDS + n_words_for(len(self._bit_of)))
+        self._free_blocks: list[Block] = []
         alone = chain.from_iterable(map(_object_conditions_of, only_objects))
         self.needed_columns = _needed_columns(chain(alone, travelling))
 
@@ -130,7 +130,10 @@ class Evaluator:
         Raises:
             SchemaMismatch: a column has the wrong shape.
         """
-        rows, words = evaluate_tables(self._tables, _events(columns, self.needed_columns, context))
+        events = _events(columns, self.needed_columns, context)
+        block = self._free_blocks.pop() if self._free_blocks else new_block(self._tables)
+        rows, words = evaluate_tables(self._tables, events, block)
+        self._free_blocks.append(block)
         return SparseBits(rows, words)
 
     def complete(

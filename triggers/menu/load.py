@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 from triggers.errors import FileMissing, FileUnreadable
+from triggers.menu.build import Report, raise_at_once
 from triggers.menu.model import Menu
 from triggers.menu.xml import read_xml_menu
 from triggers.menu.yaml import read_yaml_menu
@@ -17,11 +18,12 @@ _LARGEST_MENU_BYTES = 64 * 1024 * 1024
 """Far beyond any menu (the largest has 4 MB): a small compressed file cannot fill the memory."""
 
 
-def load_menu(path: str | Path) -> Menu:
+def load_menu(path: str | Path, report: Report = raise_at_once) -> Menu:
     """The menu of a file: CMS XML, plain or compressed with gzip, or YAML.
 
     Args:
         path: the file; `shipped:menus/demo.yaml` names one that ships with l1chain.
+        report: takes the error of a part, which is then left out; by default the first one is raised.
 
     Raises:
         FileMissing: there is no such file.
@@ -36,9 +38,9 @@ def load_menu(path: str | Path) -> Menu:
     if content.startswith(_GZIP_MAGIC):
         content = _decompressed(content, file)
     if file.suffix.lower() in {".yaml", ".yml"}:
-        return read_yaml_menu(content, str(path), digest)
+        return read_yaml_menu(content, str(path), digest, report)
     if file.suffix.lower() == ".xml" or content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-        return read_xml_menu(content, str(path), digest)
+        return read_xml_menu(content, str(path), digest, report)
     raise FileUnreadable(file, "neither menu XML nor YAML", "name a file that ends in .xml, .xml.gz, .yaml or .yml")
 
 

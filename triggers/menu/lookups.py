@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from triggers.events.packing import Field
 from triggers.menu.selections import Selection
-from triggers.menu.tables import WORD_BITS, Words
+from triggers.menu.tables import WORD_BITS, Words, n_words_for
 
 MAX_MERGED_BITS: Final = 8
 """Neighbouring fields share a look-up if together they span at most this many bits."""
@@ -48,6 +48,10 @@ class LookupTables:
     def add_bits(self, bits: Sequence[bool]) -> int:
         """Adds the words of a list of bits, and returns where they begin."""
         return self._add_words([np.array([bit]) for bit in bits], range(len(bits)), n_words_for(len(bits)))
+
+    def add_words(self, accepted: Sequence[NDArray[np.bool_]]) -> int:
+        """Adds a word for each index, with a bit for each of at most 64 arrays, and returns where they begin."""
+        return self._add_words(accepted, range(len(accepted)), 1)
 
     def _add_words(self, accepted: Sequence[NDArray[np.bool_]], bits: Sequence[int], n_words: int) -> int:
         base = self.n_words
@@ -100,8 +104,3 @@ def live_words(selections: Sequence[Selection]) -> tuple[int, int]:
 def _lowest(chosen: Selection, field: Field) -> int:
     accepted = next(chosen_set.as_array() for chosen_set in chosen.sets if chosen_set.field == field)
     return int(np.argmax(accepted)) if accepted.any() else field.mask
-
-
-def n_words_for(n_bits: int) -> int:
-    """How many 64-bit words hold so many bits."""
-    return -(-n_bits // WORD_BITS)

@@ -285,6 +285,7 @@ class Menu:
         algorithms: in ascending order of their index.
         scales: which conventions its numbers follow.
         groups: named sets of algorithm names (YAML menus).
+        comment: what its author says about it.
     """
 
     name: str
@@ -293,6 +294,7 @@ class Menu:
     algorithms: tuple[Algorithm, ...]
     scales: ScaleSet
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    comment: str = ""
 
     def algorithm(self, name: str) -> Algorithm | None:
         """The algorithm of that name, if there is one."""

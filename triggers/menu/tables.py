@@ -50,6 +50,16 @@ class Relation(IntEnum):
     OPPOSITE_SIGN = 2
 
 
+class Quantity(IntEnum):
+    """The quantities of a pair that are looked up coarsely."""
+
+    DELTA_R = 0
+    APART_DELTA_R = 1
+    MASS = 2
+    MASS_UNCONSTRAINED = 3
+    TWO_BODY_PT = 4
+
+
 def _record(*names: str, words: tuple[str, ...] = ()) -> np.dtype[np.void]:
     """A record of 64-bit integers; `words` are unsigned."""
     return np.dtype([(name, np.int64) for name in names] + [(name, np.uint64) for name in words])
@@ -81,12 +91,64 @@ LOOKUP: Final = _record("base", words=("shift", "mask"))
 SIGNALS: Final = _record("source", "bx_offset", "atom_word")
 """A word of the `external` column that is copied to an atom word."""
 
-SEARCH: Final = _record("group", "relation", "atom", "first_guard", "end_guard", "first_leg", "end_leg")
+SEARCH: Final = _record(
+    "group", "relation", "atom", "first_guard", "end_guard", "first_leg", "end_leg", "reference", "of_mass",
+    "mass_low", "mass_high",
+)  # fmt: skip
 """A search for different objects, which sets its atom.
 
 group: the objects. relation: a `Relation`. Guards are atoms that must all be set. Legs are pairs: the position of a
-selection in the group, and how many objects must pass it.
+selection in the group, and how many objects must pass it. reference: index of a `REFERENCE`, or −1. of_mass: 1 if the
+mass of three objects must be from mass_low to mass_high.
 """
+
+ANGLES: Final = _record(
+    "eta_sign", "pt_offset", "unconstrained",
+    words=("eta_shift", "eta_mask", "phi_shift", "phi_mask", "pt_shift", "pt_mask"),
+)  # fmt: skip
+"""Where η, φ and pT stand in the words of a `Column`, one record for each.
+
+eta_sign: the sign bit of the η field; no η without a mask. pt_offset: pT in 0.1 GeV is 5 times the index plus this.
+unconstrained: 1 for muons, which have an unconstrained pT, and no pT at index 0.
+"""
+
+SIDE: Final = _record(
+    "column", "slot", "n_slots", "bx_offset", "n_words", "first_lookup", "end_lookup", "slot_words", "factor", "offset",
+    words=("live_mask", "live_low"),
+)  # fmt: skip
+"""What one object of a pair, or a reference, is chosen from.
+
+column, slot, n_slots, bx_offset: of the objects; live_mask, live_low: as in `GROUP`. The look-ups give the legs, one bit for
+each pair of the set; a side that both objects are chosen from has two words, of the first and of the second legs. Angle k becomes factor × k + offset on the grid of the set.
+"""
+
+PAIR: Final = _record("set", "bit", "first_guard", "end_guard")
+"""A pair: its set, its bit there, and the atoms that must all be set."""
+
+PAIR_SET: Final = _record(
+    "first_side", "same", "scale", "transverse", "atom_word", "eta_words", "phi_words", "charge_words", "limits",
+    "first_reference", words=("references", "over_delta_r"),
+)  # fmt: skip
+"""Up to 64 pairs of the same two groups, a bit each, and an atom word of their own.
+
+first_side: two `SIDE`s, or one if `same`: both objects are of one group, and different. scale: the `luts.Scale`.
+transverse: 1 for transverse masses. eta_words, phi_words: indices in `Tables.words` of the pairs that accept a difference
+of indices, charge_words: those that accept the two charges, 3 × one + other (0 not valid, 1 positive, 2 negative); −1 if
+no pair asks. limits: the row in `Tables.limits` of the first pair. references: pairs with overlap removal,
+which have consecutive `REFERENCE`s. over_delta_r: pairs with a cut on the mass over ΔR.
+"""
+
+COARSE: Final = _record("base", words=("mask",))
+"""A coarse look-up of a quantity by its bucket: two words, the pairs that surely accept it, and those that may.
+
+mask: the pairs that have a window on the quantity.
+"""
+
+REFERENCE: Final = _record("side", "eta_low", "eta_high", "phi_low", "phi_high", "r_low", "r_high", "first_grid")
+"""The reference of an overlap removal: its `SIDE`, windows, and one `GRID` for each leg."""
+
+GRID: Final = _record("scale", "column", "factor", "offset", "reference_factor", "reference_offset")
+"""How a leg and a reference are compared: scale −1 if they never overlap."""
 
 PROGRAM: Final = _record("bit", "first_step", "end_step", "is_clause", "first_key", "end_key")
 """What sets an output bit: a postfix program of literals and `Step`s; if `is_clause`, literals that must all hold.
@@ -98,11 +160,14 @@ KEYS: Final = _record("atom_word", words=("mask",))
 """The atoms of a word of which something depends."""
 
 ATOM: Final = _record("first_search", "end_search", "first_output", "end_output")
-"""What is done when an atom is set: searches, and outputs: a bit that is set at once, or `~program`, which is run."""
+"""What is done when an atom is set: searches, and pairs (`~pair`); outputs: a bit that is set at once, or `~program`, which is run."""
 
 
 class Tables(NamedTuple):
     """All that the kernel needs to know of a menu; see the records' descriptions.
+
+    `coarse` is `(pair sets, quantities)`. `limits` is `(64 × pair sets, quantities + 1, 2)`: the least and the greatest
+    accepted value; the last is the least mass over ΔR, in two parts of 32 bits.
 
     Programs from `first_everywhere` on are run for all crossings of a block, the others where a key atom is set.
     """
@@ -114,6 +179,16 @@ class Tables(NamedTuple):
     signals: Records
     searches: Records
     programs: Records
+    angles: Records
+    sides: Records
+    pairs: Records
+    pair_sets: Records
+    coarse: Records
+    references: Records
+    grids: Records
+    limits: NDArray[np.int64]
+    luts: NDArray[np.int64]
+    inverse_luts: NDArray[np.int64]
     search_keys: Records
     output_keys: Records
     atoms: Records
@@ -123,3 +198,8 @@ class Tables(NamedTuple):
     first_scalar_word: int
     n_kept_words: int
     n_output_words: int
+
+
+def n_words_for(n_bits: int) -> int:
+    """How many 64-bit words hold so many bits."""
+    return -(-n_bits // WORD_BITS)

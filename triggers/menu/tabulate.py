@@ -14,15 +14,15 @@ from triggers.menu.atoms import (
     Atom,
     Branch,
     Distinct,
+    Pair,
+    Search,
     Signal,
     Tree,
     atoms_of,
-    expected_rate,
-    keys_of,
-    rarest,
 )
+from triggers.menu.keys import Trial, expected_rate, keys_of, trials
 from triggers.menu.limits import ChargeRelation
-from triggers.menu.lookups import LookupTables, live_words, n_words_for
+from triggers.menu.lookups import LookupTables, live_words
 from triggers.menu.model import Operator
 from triggers.menu.selections import Group, Selection
 from triggers.menu.tables import (
@@ -30,6 +30,7 @@ from triggers.menu.tables import (
     GROUP,
     KEYS,
     LOOKUP,
+    PAIR,
     PROGRAM,
     SCALAR,
     SEARCH,
@@ -40,9 +41,12 @@ from triggers.menu.tables import (
     Relation,
     Step,
     Tables,
+    n_words_for,
 )
+from triggers.menu.tabulate_pairs import LARGEST, PairTables, pair_sets
 
 _ByAtom = dict[int, list[int]]
+_Trials = Mapping[Search, Trial]
 
 COMMON_RATE: Final = 0.2
 """An output that is expected more often is computed for all crossings at once."""
@@ -90,7 +94,8 @@ class _Builder:
         atoms = list(dict.fromkeys(atom for _, tree in parts for atom in atoms_of(tree)))
         searches = [atom for atom in atoms if isinstance(atom, Distinct)]
         counted = [atom for atom in atoms if isinstance(atom, AtLeast)]
-        counted += [guard for search in searches for guard in search.guards()]
+        pairs = [atom for atom in atoms if isinstance(atom, Pair)]
+        counted += [guard for search in (*searches, *pairs) for guard in search.guards()]
         levels: dict[Selection, int] = {}
         for atom in counted:
             levels[atom.selection] = max(atom.level, levels.get(atom.selection, 0))
@@ -99,7 +104,10 @@ class _Builder:
         scalars = self._scalars([chosen for chosen in levels if chosen.group.n_slots == 1])
         signals = self._signals([atom for atom in atoms if isinstance(atom, Signal)])
         self._number_in_new_words(searches)
-        search_records, searches_of = self._searches(searches)
+        when = trials(tree for _, tree in parts)
+        pair_tables = PairTables(self.lookups)
+        search_records, searches_of = self._searches(searches, when, pair_tables)
+        pair_records = self._pairs(pairs, when, pair_tables, searches_of)
         program_records, first_everywhere, outputs_of = self._programs(parts)
         return Tables(
             groups=groups,
@@ -109,6 +117,8 @@ class _Builder:
             signals=signals,
             searches=search_records,
             programs=program_records,
+            pairs=pair_records,
+            **pair_tables.records(),
             search_keys=_keys(searches_of),
             output_keys=_keys(outputs_of),
             atoms=self._atoms(searches_of, outputs_of),
@@ -136,7 +146,7 @@ class _Builder:
 
     def _groups(self, levels: Mapping[Selection, int], searched: set[Group]) -> Records:
         by_group: dict[Group, list[Selection]] = defaultdict(list)
-        for chosen in sorted(levels, key=lambda chosen: -levels[chosen]):
+        for chosen in sorted(levels, key=lambda chosen: (-levels[chosen], chosen.threshold)):
             if chosen.group.n_slots > 1:
                 by_group[chosen.group].append(chosen)
         self.group_number = {group: number for number, group in enumerate(sorted(by_group))}
@@ -191,17 +201,37 @@ class _Builder:
         rows = [(word, offset, atom_word[offset, word]) for offset, word in sources]
         return np.array(rows, SIGNALS)
 
-    def _searches(self, searches: Sequence[Distinct]) -> tuple[Records, _ByAtom]:
+    def _searches(self, searches: Sequence[Distinct], when: _Trials, pairs: PairTables) -> tuple[Records, _ByAtom]:
         """The searches, and which are tried when an atom is set."""
         rows = []
         tried: _ByAtom = defaultdict(list)
         for number, search in enumerate(searches):
-            tried[self.number[rarest(search.guards())]].append(number)
-            guards = self._list(self.number[guard] for guard in search.guards())
+            for key in when[search].keys:
+                tried[self.number[key]].append(number)
+            guards = self._guards(when[search])
             legs = self._list(item for leg, count in search.legs for item in (self.position[leg], count))
             group, relation = self.group_number[search.group], _RELATIONS[search.relation]
-            rows.append((group, relation, self.number[search], *guards, *legs))
+            reference = -1 if search.reference is None else pairs.add_reference(search.reference, [search.group])
+            mass = (0, 0) if search.mass is None else tuple(max(-LARGEST, min(x, LARGEST)) for x in search.mass)
+            of_mass = (search.mass is not None, *mass)
+            rows.append((group, relation, self.number[search], *guards, *legs, reference, *of_mass))
         return np.array(rows, SEARCH), tried
+
+    def _guards(self, trial: Trial) -> tuple[int, int]:
+        """The list of the guards, the rarest first, so that most trials end at once."""
+        return self._list(self.number[guard] for guard in sorted(trial.guards, key=lambda guard: expected_rate([guard])))
+
+    def _pairs(self, pairs: Sequence[Pair], when: _Trials, tables: PairTables, tried: _ByAtom) -> Records:
+        """Adds the sets of pairs, and which are tried when an atom is set."""
+        rows = []
+        for number, members in enumerate(pair_sets(pairs)):
+            tables.add_set(members, self.n_words)
+            self._number_in_new_words(members.pairs)
+            for bit, pair in enumerate(members.pairs):
+                for key in when[pair].keys:
+                    tried[self.number[key]].append(~len(rows))
+                rows.append((number, bit, *self._guards(when[pair])))
+        return np.array(rows, PAIR)
 
     def _programs(self, parts: Sequence[tuple[int, Tree]]) -> tuple[Records, int, _ByAtom]:
         """The programs, the first that is run for every crossing, and what outputs depend on an atom."""

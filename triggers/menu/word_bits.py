@@ -23,6 +23,14 @@ def _type_bit_count(_context: Any, _word: Any) -> Any:
     return types.uint64(types.uint64), build
 
 
+def _type_bit_length(_context: Any, _word: Any) -> Any:
+    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        width = ir.Constant(ir.IntType(64), 64)
+        return builder.sub(width, builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0)))
+
+    return types.int64(types.uint64), build
+
+
 def _type_slots_at_least(_context: Any, words: Any, _row: Any, n_slots: Any, _mask: Any, _low: Any) -> Any:
     if not isinstance(n_slots, types.IntegerLiteral):
         return None
@@ -57,6 +65,9 @@ lowest_bit: Any = intrinsic(_type_lowest_bit)
 
 bit_count: Any = intrinsic(_type_bit_count)
 """`bit_count(word)`: the number of set bits."""
+
+bit_length: Any = intrinsic(_type_bit_length)
+"""`bit_length(word)`: how many bits the number needs; 0 for 0."""
 
 slots_at_least: Any = intrinsic(_type_slots_at_least)
 """`slots_at_least(words, row, n_slots, mask, low)`: the slots whose words, masked, are at least `low`, as a bit mask.

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 from xml.parsers import expat
 
-from triggers.errors import BadValue, FileUnreadable, MenuSyntax, UnknownName
-from triggers.menu.build import Entry, build_algorithms, build_cut
+from triggers.errors import BadValue, FileUnreadable, L1ChainError, MenuSyntax, UnknownName
+from triggers.menu.build import Entry, Report, build_algorithms, build_cut, raise_at_once
 from triggers.menu.model import Cut, CutKind, Menu, ObjectType, ScaleSet
 from triggers.menu.rules import CUT_OBJECTS
 from triggers.menu.words import EXTERNAL_PREFIX
@@ -46,13 +46,14 @@ class _Element:
         return "" if child is None else " ".join(child.text.split())
 
 
-def read_xml_menu(content: bytes, source: str, digest: str | None = None) -> Menu:
+def read_xml_menu(content: bytes, source: str, digest: str | None = None, report: Report = raise_at_once) -> Menu:
     """The menu of an XML document.
 
     Args:
         content: the document, not compressed.
         source: the file it came from, as messages name it.
         digest: SHA-256 of the file, where that is not the document itself.
+        report: takes the error of an algorithm or cut, which is then left out.
 
     Raises:
         FileUnreadable: it is not XML.
@@ -68,15 +69,19 @@ def read_xml_menu(content: bytes, source: str, digest: str | None = None) -> Men
     cuts: dict[str, Cut] = {}
     entries = []
     for algorithm in root.all("algorithm"):
-        for element in algorithm.all("cut"):
-            _add_cut(cuts, element, source)
-        entries.append(_entry(algorithm, source))
+        try:
+            entries.append(_entry(algorithm, source))
+            for element in algorithm.all("cut"):
+                _add_cut(cuts, element, source)
+        except L1ChainError as error:
+            report(error)
     return Menu(
         name=_needed(root, "name", source),
         source=source,
         digest=digest or hashlib.sha256(content).hexdigest(),
-        algorithms=build_algorithms(source, entries, cuts, _channels(root, source)),
+        algorithms=build_algorithms(source, entries, cuts, _channels(root, source), report),
         scales=_scales(root, source),
+        comment=root.value("comment"),
     )
 
 

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from triggers.errors import BadValue, UnknownName
-from triggers.menu.build import Entry, build_algorithms, build_cut
+from triggers.errors import BadValue, L1ChainError, UnknownName
+from triggers.menu.build import Entry, Report, build_algorithms, build_cut, raise_at_once
 from triggers.menu.model import Algorithm, Cut, CutKind, Menu, ObjectType, ScaleSet
 from triggers.menu.rules import CUT_OBJECTS
 from triggers.menu.tokens import is_word
@@ -18,7 +18,7 @@ from triggers.menu.words import EXTERNAL_PREFIX
 from triggers.strict_yaml import StrictModel, read_yaml
 
 SCALES = ScaleSet("scales_2024_05_15")
-"""The scale set whose conventions YAML menus follow."""
+"""The scale set whose conventions YAML menus follow unless they state another."""
 
 Window = Annotated[list[float], Field(min_length=2, max_length=2)]
 Codes = Annotated[list[int], Field(min_length=1)]
@@ -57,8 +57,9 @@ _WORDS: Mapping[str, CutKind] = {
     "model": CutKind.MODEL,
 }
 _DISPLACED = "displaced"
-_KINDS: Mapping[str, CutKind] = {**_WINDOWS, **_MINIMA, **_CODES, **_WORDS, _DISPLACED: CutKind.DISPLACED}
-_MAY_WRAP = frozenset({CutKind.PHI})
+KINDS: Mapping[str, CutKind] = {**_WINDOWS, **_MINIMA, **_CODES, **_WORDS, _DISPLACED: CutKind.DISPLACED}
+"""The kind of cut that each key of a cut means."""
+_MAY_WRAP = frozenset({CutKind.PHI, CutKind.ETA})
 
 
 class CutEntry(StrictModel):
@@ -102,24 +103,34 @@ class AlgorithmEntry(StrictModel):
     comment: str = ""
 
 
+class ScalesEntry(StrictModel):
+    """The conventions of another year's scale set."""
+
+    name: str = ""
+    muon_pt_offset: Literal[0, 1] = 1
+    unconstrained_pt_zero: Literal[0, 1] = 1
+
+
 class MenuFile(StrictModel):
     """A menu as YAML writes it."""
 
     name: Annotated[str, Field(min_length=1)]
     comment: str = ""
     cuts: dict[str, CutEntry] = Field(default_factory=dict)
-    externals: dict[str, Annotated[int, Field(ge=0, le=255)]] = Field(default_factory=dict)
+    externals: dict[str, Annotated[int, Field(ge=0, le=255)] | None] = Field(default_factory=dict)
     algorithms: list[AlgorithmEntry]
     groups: dict[str, list[str]] = Field(default_factory=dict)
+    scales: ScalesEntry | None = None
 
 
-def read_yaml_menu(content: bytes, source: str, digest: str | None = None) -> Menu:
+def read_yaml_menu(content: bytes, source: str, digest: str | None = None, report: Report = raise_at_once) -> Menu:
     """The menu of a YAML document.
 
     Args:
         content: the document, UTF-8.
         source: the file it came from, as messages name it.
         digest: SHA-256 of the file, where that is not the document itself.
+        report: takes the error of a cut, algorithm or group, which is then left out.
 
     Raises:
         FileUnreadable: it is not YAML, or has a key twice.
@@ -129,23 +140,35 @@ def read_yaml_menu(content: bytes, source: str, digest: str | None = None) -> Me
     """
     file = read_yaml(content, source, MenuFile)
     _check_externals(file.externals, source)
-    cuts = {name: _cut(f"{source}, cuts.{name}", name, entry) for name, entry in file.cuts.items()}
+    cuts: dict[str, Cut] = {}
+    for name, cut in file.cuts.items():
+        try:
+            cuts[name] = _cut(f"{source}, cuts.{name}", name, cut)
+        except L1ChainError as error:
+            report(error)
     entries = [
         Entry(f"algorithms.{position}", entry.name, entry.index, entry.expression, entry.comment)
         for position, entry in enumerate(file.algorithms)
     ]
-    algorithms = build_algorithms(source, entries, cuts, file.externals)
+    algorithms = build_algorithms(source, entries, cuts, file.externals, report)
+    groups: dict[str, tuple[str, ...]] = {}
+    for name, group in file.groups.items():
+        try:
+            groups[name] = _members(f"{source}, groups.{name}", group, algorithms)
+        except L1ChainError as error:
+            report(error)
     return Menu(
         name=file.name,
         source=source,
         digest=digest or hashlib.sha256(content).hexdigest(),
         algorithms=algorithms,
-        scales=SCALES,
-        groups={name: _members(f"{source}, groups.{name}", group, algorithms) for name, group in file.groups.items()},
+        scales=SCALES if file.scales is None else ScaleSet(**file.scales.model_dump()),
+        groups=groups,
+        comment=file.comment,
     )
 
 
-def _check_externals(externals: Mapping[str, int], source: str) -> None:
+def _check_externals(externals: Mapping[str, int | None], source: str) -> None:
     for name in externals:
         if not (name.startswith(EXTERNAL_PREFIX) and is_word(name)):
             raise BadValue(
@@ -156,12 +179,12 @@ def _check_externals(externals: Mapping[str, int], source: str) -> None:
 
 
 def _cut(where: str, name: str, entry: CutEntry) -> Cut:
-    stated = {key: value for key in _KINDS if (value := getattr(entry, key)) is not None}
+    stated = {key: value for key in KINDS if (value := getattr(entry, key)) is not None}
     if len(stated) != 1:
         found = ", ".join(stated) or "none"
-        raise BadValue(where, f"a cut has one restriction, found {found}", f"write one of {', '.join(_KINDS)}")
+        raise BadValue(where, f"a cut has one restriction, found {found}", f"write one of {', '.join(KINDS)}")
     ((key, value),) = stated.items()
-    kind = _KINDS[key]
+    kind = KINDS[key]
     object_type = _object_type(where, name, entry.object, kind)
     if key in _WINDOWS:
         return build_cut(where, name, kind, object_type, limits=_window(where, kind, value))

@@ -22,17 +22,14 @@ from tests.triggers.menu.menu_parts import (
 from triggers.errors import SchemaMismatch, UnknownName
 from triggers.events.crossings import column_view
 from triggers.menu.evaluate import Evaluator
-from triggers.menu.model import CutKind, ExternalCondition, Function, ObjectCondition, WorkingPointCondition
+from triggers.menu.model import CutKind, ExternalCondition, WorkingPointCondition
 
 POINT = WorkingPointCondition("axol1tl", "production", "nominal")
 
 
 def test_what_cannot_be_evaluated_is_listed_with_the_reason():
-    pair = (objects("MU", 3), objects("MU", 3))
     menu = menu_of(
         single("JET", 20),
-        all_of(single("JET", 20), ObjectCondition(Function.MASS_INV, pair, (window(CutKind.MASS, 1, 2),))),
-        ObjectCondition(Function.COMB, pair, (window(CutKind.TWO_BODY_PT, 9, 0),)),
         ExternalCondition("EXT_unknown", None),
         axo(5),
         POINT,
@@ -41,12 +38,10 @@ def test_what_cannot_be_evaluated_is_listed_with_the_reason():
     evaluator = Evaluator(menu, {"axol1tl/v4"})
     assert [algorithm.name for algorithm in evaluator.evaluated] == ["A0"]
     assert dict(evaluator.not_evaluated) == {
-        "A1": "has a condition of type mass_inv, which is not evaluated",
-        "A2": "has the cut TBPT_9_0 of type TBPT, which is not evaluated",
-        "A3": "the menu gives the external signal EXT_unknown no channel",
-        "A4": "needs the score axol1tl/v3, which this run does not have",
-        "A5": "needs the score axol1tl@production, which this run does not have",
-        "A6": "needs the score of a neighbouring crossing",
+        "A1": "the menu gives the external signal EXT_unknown no channel",
+        "A2": "needs the score axol1tl/v3, which this run does not have",
+        "A3": "needs the score axol1tl@production, which this run does not have",
+        "A4": "needs the score of a neighbouring crossing",
     }
 
 

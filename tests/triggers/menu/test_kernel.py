@@ -18,9 +18,10 @@ from tests.triggers.menu.menu_parts import (
     single,
     window,
 )
+from triggers.menu.block import BLOCK
 from triggers.menu.conditions.expression import evaluate_oracle
 from triggers.menu.evaluate import Evaluator
-from triggers.menu.kernel import BLOCK, evaluate_tables
+from triggers.menu.kernel import evaluate_compiled
 from triggers.menu.model import CutKind, ExternalCondition, Operation, Operator
 
 
@@ -107,4 +108,4 @@ def test_the_kernel_is_compiled_for_one_type_only():
     columns = {"orbit": np.zeros(2), "bx": np.zeros(2), "jet": np.zeros((2, 12), np.uint64)}
     evaluator.objects(columns | {"external": np.zeros((4, 2), np.uint64).T}, np.array([False, True]))
     Evaluator(menu_of(single("MU", 3))).objects({"muon": np.zeros((1, 8), np.uint64)})
-    assert len(evaluate_tables.signatures) == 1
+    assert len(evaluate_compiled.signatures) == 1

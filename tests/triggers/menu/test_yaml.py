@@ -181,7 +181,7 @@ algorithms:
         (_MENU.replace("index: 7", "index: 1"), BadValue, ["algorithms.1", "index 1 of L1_Jet belongs to L1_Mu"]),
         (_MENU.replace("L1_Jet,", "L1_Mu,"), BadValue, ["algorithms.1", "a second algorithm L1_Mu"]),
         (_MENU.replace("[-2.523, 2.523]", "[2.523]"), BadValue, ["cuts.central.eta", "at least 2 items"]),
-        (_MENU.replace("[-2.523, 2.523]", "[2.5, -2.5]"), BadValue, ["cuts.central", "[2.5, -2.5] is empty"]),
+        (_with_cut("A", "{delta_r: [2.5, 1.0]}"), BadValue, ["cuts.A", "[2.5, 1] is empty"]),
         (_MENU.replace("[-2.523, 2.523]", "[-.inf, .inf]"), BadValue, ["cuts.central", "not finite"]),
         (_MENU.replace("[15, 12]", "[15, 16]"), BadValue, ["cuts.MU-QLTY_SNGL", "'16' is not a QLTY code"]),
         (_MENU.replace("object: JET", "object: JTE"), UnknownName, ["cuts.central", "unknown object 'JTE'", "JET"]),

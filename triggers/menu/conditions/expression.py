@@ -14,9 +14,12 @@ from triggers.events.schema import ALGORITHM_SLOTS
 from triggers.menu.conditions.comb import comb
 from triggers.menu.conditions.crossings import Crossings
 from triggers.menu.conditions.external import external
+from triggers.menu.conditions.overlap import overlap_removal
+from triggers.menu.conditions.pair import pair
 from triggers.menu.conditions.score import Scores, Thresholds, score_condition, score_passes
 from triggers.menu.conditions.single import single
 from triggers.menu.conditions.support import coverage
+from triggers.menu.conditions.triple import triple
 from triggers.menu.model import (
     Condition,
     Expression,
@@ -36,6 +39,16 @@ NO_THRESHOLDS: Thresholds = MappingProxyType({})
 _OBJECT_CONDITIONS: Mapping[Function, Callable[[ObjectCondition, Crossings, ScaleSet], NDArray[np.bool_]]] = {
     Function.SINGLE: single,
     Function.COMB: comb,
+    Function.COMB_ORM: overlap_removal,
+    Function.DIST: pair,
+    Function.DIST_ORM: overlap_removal,
+    Function.MASS_INV: pair,
+    Function.MASS_INV_ORM: overlap_removal,
+    Function.MASS_INV_UPT: pair,
+    Function.MASS_INV_DR: pair,
+    Function.MASS_INV_3: triple,
+    Function.MASS_TRV: pair,
+    Function.MASS_TRV_ORM: overlap_removal,
 }
 
 

@@ -8,17 +8,10 @@ from triggers.menu.conditions.score import score_condition
 from triggers.menu.model import (
     Algorithm,
     Condition,
-    CutKind,
     ExternalCondition,
-    Function,
     Menu,
-    ObjectCondition,
     conditions_of,
 )
-
-EVALUATED_FUNCTIONS = frozenset({Function.SINGLE, Function.COMB})
-EVALUATED_CUTS = frozenset({CutKind.CHARGE_CORRELATION})
-"""Cuts of a condition that are evaluated."""
 
 
 def obstacle(condition: Condition, scores: Collection[str]) -> str | None:
@@ -36,14 +29,7 @@ def obstacle(condition: Condition, scores: Collection[str]) -> str | None:
     if isinstance(condition, ExternalCondition):
         unknown = condition.channel is None
         return f"the menu gives the external signal {condition.signal} no channel" if unknown else None
-    return _object_obstacle(condition) if isinstance(condition, ObjectCondition) else None
-
-
-def _object_obstacle(condition: ObjectCondition) -> str | None:
-    if condition.function not in EVALUATED_FUNCTIONS:
-        return f"has a condition of type {condition.function.value}, which is not evaluated"
-    unknown = next((cut for cut in condition.cuts if cut.kind not in EVALUATED_CUTS), None)
-    return f"has the cut {unknown.name} of type {unknown.kind.value}, which is not evaluated" if unknown else None
+    return None
 
 
 def coverage(menu: Menu, scores: Collection[str]) -> tuple[tuple[Algorithm, ...], Mapping[str, str]]:

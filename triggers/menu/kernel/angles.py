@@ -1,0 +1,133 @@
+"""Angles, pT and charges in the words of objects, and whether two objects overlap (`docs/menu-kernel.md`)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from triggers.events.packing import MUON
+from triggers.menu.block import STRIDE
+from triggers.menu.luts import CALO_PHI_BINS, MUON_PHI_BINS, PT_STEP, Lut, Scale
+from triggers.menu.tables import Words
+
+OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+"""Of all compiled functions. None allocates; numba's reference counts (`_nrt`) of arrays would take most of the time."""
+
+INLINE: Final = OPTIONS | {"forceinline": True}
+"""Of functions that are called for each hit: handing over an array costs as much as a dozen operations."""
+
+Ints = NDArray[np.int64]
+Record = Any
+"""One record of a structured array."""
+
+INVALID, POSITIVE, NEGATIVE = 0, 1, 2
+"""The charge of a muon."""
+
+_ONE = np.uint64(1)
+_CHARGE_NEGATIVE = np.uint64(MUON["charge_negative"].shift)
+_CHARGE_VALID = np.uint64(MUON["charge_valid"].shift)
+_MUON_SCALE = int(Scale.MUON)
+_DELTA_ETA, _DELTA_PHI = int(Lut.DELTA_ETA), int(Lut.DELTA_PHI)
+
+
+@njit(**INLINE)
+def eta_of(word: np.uint64, where: Record) -> int:
+    """The η index of an object; 0 if it has none."""
+    raw = np.int64((word >> where.eta_shift) & where.eta_mask)
+    return raw - ((raw & where.eta_sign) << 1)
+
+
+@njit(**INLINE)
+def phi_of(word: np.uint64, where: Record) -> int:
+    """The φ index of an object."""
+    return np.int64((word >> where.phi_shift) & where.phi_mask)
+
+
+@njit(**INLINE)
+def pt_of(word: np.uint64, where: Record) -> int:
+    """The pT in 0.1 GeV; 0 for a muon that is not there."""
+    index = np.int64((word >> where.pt_shift) & where.pt_mask)
+    return 0 if where.unconstrained and index == 0 else PT_STEP * index + where.pt_offset
+
+
+@njit(**INLINE)
+def charge_of(muon: np.uint64) -> int:
+    """Whether the charge of a muon is not valid, positive or negative."""
+    return np.int64((muon >> _CHARGE_VALID) & _ONE) << np.int64((muon >> _CHARGE_NEGATIVE) & _ONE)
+
+
+@njit(**INLINE)
+def n_phi_bins(scale: int) -> int:
+    """How many φ bins make a circle."""
+    return MUON_PHI_BINS if scale == _MUON_SCALE else CALO_PHI_BINS
+
+
+@njit(**INLINE)
+def folded(difference: int, n_bins: int) -> int:
+    """The steps between two φ indices, the short way round the circle."""
+    steps = abs(difference)
+    return steps if 2 * steps < n_bins else abs(n_bins - steps)
+
+
+@njit(**INLINE)
+def overlap(
+    leg: np.uint64,
+    reference: np.uint64,
+    grid: Record,
+    windows: Record,
+    where: Record,
+    where_reference: Record,
+    luts: Ints,
+) -> bool:
+    """Whether two objects are within one of the windows of an overlap removal."""
+    eta = grid.factor * eta_of(leg, where) + grid.offset
+    phi = grid.factor * phi_of(leg, where) + grid.offset
+    eta -= grid.reference_factor * eta_of(reference, where_reference) + grid.reference_offset
+    phi -= grid.reference_factor * phi_of(reference, where_reference) + grid.reference_offset
+    delta_eta = luts[grid.scale, _DELTA_ETA, abs(eta)]
+    delta_phi = luts[grid.scale, _DELTA_PHI, folded(phi, n_phi_bins(grid.scale))]
+    squared = delta_eta * delta_eta + delta_phi * delta_phi
+    return bool(
+        windows.eta_low <= delta_eta <= windows.eta_high
+        or windows.phi_low <= delta_phi <= windows.phi_high
+        or windows.r_low <= squared <= windows.r_high
+    )
+
+
+@njit(**OPTIONS)
+def find_clear(
+    legs: Words, start: int, end: int, references: Words, n_references: int,
+    grid: Record, windows: Record, where: Record, where_reference: Record, luts: Ints, clear: Words,
+) -> None:  # fmt: skip
+    """For each object, the passing references that it does not overlap with, as a bit mask.
+
+    Args:
+        legs: words of the objects.
+        start: where they begin.
+        end: where they end.
+        references: words of the passing reference objects.
+        n_references: how many.
+        grid: how the two are compared.
+        windows: the `REFERENCE`.
+        where: the `ANGLES` of the objects.
+        where_reference: the `ANGLES` of the references.
+        luts: see `luts.luts`.
+        clear: filled from `start` on.
+    """
+    for a in range(start, end):
+        clear[a] = 0
+        for k in range(n_references):
+            if grid.scale < 0 or not overlap(legs[a], references[k], grid, windows, where, where_reference, luts):
+                clear[a] |= _ONE << np.uint64(k)
+
+
+@njit(**INLINE)
+def any_set(words: Words, start: int, n: int) -> np.uint64:
+    """The bits that are set in some of the next `STRIDE` crossings."""
+    union = np.uint64(0)
+    for i in range(start, min(start + STRIDE, n)):
+        union |= words[i]
+    return union

@@ -1,0 +1,155 @@
+"""From atoms to output bits (`docs/menu-kernel.md`, section "Keys")."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from triggers.menu.block import STRIDE, Block
+from triggers.menu.kernel.angles import INLINE, OPTIONS, Ints, Record, any_set
+from triggers.menu.tables import WORD_BITS, Records, Step, Tables, Words
+from triggers.menu.word_bits import lowest_bit
+
+_NOT, _AND, _XOR = int(Step.NOT), int(Step.AND), int(Step.XOR)
+_WORD_SHIFT, _BIT_MASK = WORD_BITS.bit_length() - 1, WORD_BITS - 1
+_ONE = np.uint64(1)
+
+
+@njit(**OPTIONS)
+def set_outputs(tables: Tables, n: int, block: Block) -> None:
+    """Sets the output bits of the atoms that are set, and of the programs that come out true."""
+    programs, lists, table_of = tables.programs, tables.lists, tables.atoms
+    atoms, out, union = block.atoms, block.out, block.union
+    for word in range(len(union)):
+        union[word] = _union(atoms[word], n)
+    for w in range(len(tables.output_keys)):
+        word, mask = tables.output_keys[w].atom_word, tables.output_keys[w].mask
+        for start in range(0, n if union[word] & mask else 0, STRIDE):
+            if any_set(atoms[word], start, n) & mask:
+                for i in range(start, min(start + STRIDE, n)):
+                    _set_outputs_of(atoms[word, i] & mask, word, i, programs, lists, table_of, atoms, out)
+    for program in range(tables.first_everywhere, len(programs)):
+        if _may_hold(programs[program], lists, union):
+            _run_everywhere(programs[program], lists, n, block)
+
+
+@njit(**INLINE)
+def _set_outputs_of(
+    hits: np.uint64, word: int, i: int, programs: Records, lists: Ints, table_of: Records, atoms: Words, out: Words
+) -> None:
+    """Sets the output bits that depend on key atoms of one word in a crossing."""
+    while hits:
+        key = (word << _WORD_SHIFT) + np.int64(lowest_bit(hits))
+        hits &= hits - _ONE
+        for k in range(table_of[key].first_output, table_of[key].end_output):
+            bit = lists[k]
+            if bit < 0:
+                program = programs[~bit]
+                if program.is_clause:
+                    if not _clause_holds(program, lists, atoms, i):
+                        continue
+                elif not _program_holds(program, lists, atoms, i):
+                    continue
+                bit = program.bit
+            out[bit >> _WORD_SHIFT, i] |= _ONE << np.uint64(bit & _BIT_MASK)
+
+
+@njit(**OPTIONS)
+def _union(words: Words, n: int) -> np.uint64:
+    union = np.uint64(0)
+    for i in range(n):
+        union |= words[i]
+    return union
+
+
+@njit(**OPTIONS)
+def _may_hold(program: Record, lists: Ints, union: Words) -> bool:
+    """Whether some crossing of the block has a key atom of the program."""
+    for k in range(program.first_key, program.end_key):
+        if (union[lists[k] >> _WORD_SHIFT] >> np.uint64(lists[k] & _BIT_MASK)) & _ONE:
+            return True
+    return bool(program.first_key == program.end_key)
+
+
+@njit(**OPTIONS)
+def _clause_holds(program: Record, lists: Ints, atoms: Words, i: int) -> bool:
+    """Whether all literals hold."""
+    for k in range(program.first_step, program.end_step):  # noqa: SIM110 (as above)
+        if not _literal(lists[k], atoms, i):
+            return False
+    return True
+
+
+@njit(**OPTIONS)
+def _literal(literal: int, atoms: Words, i: int) -> np.uint64:
+    """The bit of an atom, or its opposite if the literal is odd."""
+    atom = literal >> 1
+    return np.uint64(((atoms[atom >> _WORD_SHIFT, i] >> np.uint64(atom & _BIT_MASK)) ^ np.uint64(literal)) & _ONE)
+
+
+@njit(**OPTIONS)
+def _program_holds(program: Record, lists: Ints, atoms: Words, i: int) -> bool:
+    """Runs a program on a stack of bits, the top lowest."""
+    stack = np.uint64(0)
+    for k in range(program.first_step, program.end_step):
+        step = lists[k]
+        if step >= 0:
+            stack = (stack << _ONE) | _literal(step, atoms, i)
+        elif step == _NOT:
+            stack ^= _ONE
+        else:
+            top = stack & _ONE
+            stack >>= _ONE
+            if step == _AND:
+                stack &= top | ~_ONE
+            elif step == _XOR:
+                stack ^= top
+            else:
+                stack |= top
+    return bool(stack & _ONE)
+
+
+@njit(**OPTIONS)
+def _run_everywhere(program: Record, lists: Ints, n: int, block: Block) -> None:
+    """Runs a program for all crossings of a block at once, and sets its output bit."""
+    height = -1
+    for k in range(program.first_step, program.end_step):
+        step = lists[k]
+        if step >= 0:
+            height += 1
+            _push_everywhere(step, block.atoms[step >> (_WORD_SHIFT + 1)], block.scratch[height], n)
+        elif step == _NOT:
+            _flip_everywhere(block.scratch[height], n)
+        else:
+            height -= 1
+            _combine_everywhere(step, block.scratch[height], block.scratch[height + 1], n)
+    stack = block.scratch[0]
+    out, bit = block.out[program.bit >> _WORD_SHIFT], np.uint64(program.bit & _BIT_MASK)
+    for i in range(n):
+        out[i] |= stack[i] << bit
+
+
+@njit(**OPTIONS)
+def _push_everywhere(literal: int, atoms: Words, top: Words, n: int) -> None:
+    bit, flip = np.uint64((literal >> 1) & _BIT_MASK), np.uint64(literal & 1)
+    for i in range(n):
+        top[i] = ((atoms[i] >> bit) ^ flip) & _ONE
+
+
+@njit(**OPTIONS)
+def _flip_everywhere(top: Words, n: int) -> None:
+    for i in range(n):
+        top[i] ^= _ONE
+
+
+@njit(**OPTIONS)
+def _combine_everywhere(step: int, under: Words, top: Words, n: int) -> None:
+    if step == _AND:
+        for i in range(n):
+            under[i] &= top[i]
+    elif step == _XOR:
+        for i in range(n):
+            under[i] ^= top[i]
+    else:
+        for i in range(n):
+            under[i] |= top[i]
