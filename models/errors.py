@@ -5,6 +5,9 @@ L1ChainError (triggers.errors)
     ├── RepositoryMissing        a folder of versions that is not there
     ├── VersionMissing           a model, version or alias that the repository does not have
     ├── ManifestInvalid          a manifest or alias file that breaks the rules of `docs/models.md`
+    ├── RepositoryReadOnly       a folder of versions that cannot be written, or a version that ships
+    ├── VersionExists            a version that would be overwritten
+    ├── VersionInUse             a version that cannot be removed while an alias points to it
     ├── FileNotListed            a file that is needed and that the manifest does not list
     ├── VersionFileMissing       a file of a version that is not there, or cannot be read
     ├── DigestMismatch           a file whose bytes are not those that the manifest lists
@@ -52,6 +55,28 @@ class ManifestInvalid(ModelError):
         self, path: str | Path, what: str, remedy: str = "correct the file or export the version again"
     ) -> None:
         super().__init__(path, what, remedy)
+
+
+class RepositoryReadOnly(ModelError):
+    """A folder of versions that cannot be written, or a version that ships with l1chain."""
+
+    def __init__(self, path: str | Path, why: str) -> None:
+        super().__init__(path, f"cannot be changed ({why})", "name a folder of your own with --repository")
+
+
+class VersionExists(ModelError):
+    """A version that would be overwritten."""
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path, "exists already, and a version never changes", "choose another version")
+
+
+class VersionInUse(ModelError):
+    """A version that cannot be removed while an alias points to it."""
+
+    def __init__(self, label: str, aliases: Iterable[str]) -> None:
+        named = ", ".join(f"'{alias}'" for alias in aliases)
+        super().__init__(label, f"is what {named} means", "let the alias mean another version first, or remove it")
 
 
 class FileNotListed(ModelError):

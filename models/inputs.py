@@ -1,13 +1,15 @@
-"""The inputs of the networks, taken from the packed words of a crossing (`docs/models.md`, "Inputs").
+"""The inputs of networks, taken from the packed words of crossings (`docs/models.md`, "Inputs").
 
 Every input is a bit field of a word, so a table with one entry per value of that field gives any function of it
-exactly: the hardware integer itself, or the scaled network input.
+exactly: the hardware integer itself, or the scaled network input. One kernel serves all lists of inputs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
 import numba
@@ -15,161 +17,220 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InputsInvalid
-from models.scaling import InputScaling
+from models.prefetch import prefetch
 from triggers.events import packing, schema
 
+Columns = Mapping[str, NDArray[np.generic]]
 
-class InputLayout(StrEnum):
-    """What the inputs of a network are, and in which order."""
-
-    AXOL1TL = "axol1tl-57"
-    """ETM, 4 EG, 4 muons, 10 jets, each as halved transverse momentum, eta, phi."""
-
-
-N_INPUTS: Final = {InputLayout.AXOL1TL: 57}
-NEEDED_COLUMNS: Final = {InputLayout.AXOL1TL: ("muon", "eg", "jet", "sums")}
-"""The columns of the event format that a layout is made from."""
-
-_ETM_WORD, _ETM = packing.SUMS["etm"]
-_ETM_PHI = packing.SUMS["etm_phi"][1]
-_NO_FIELD: Final = packing.Field(0, 0)
-
-
-def _halved(field: packing.Field) -> packing.Field:
-    """The field without its lowest bit: the value divided by two, halves lost."""
-    return packing.Field(field.shift + 1, field.bits - 1)
+_WORD_BITS: Final = 32
+_FIELDS_AT_ONCE: Final = 3
+_BLOCK_ROWS: Final = 256
+"""Crossings that the kernel takes at a time: their words and inputs stay in the first cache."""
+_ADDRESS: Final = np.uint64
+_WORDS_PER_LINE: Final = 16
+"""Words of 32 bits in a cache line."""
+_ROWS: Final = {
+    name: (schema.FULL.field(name).type.list_size, schema.numpy_dtype(schema.FULL.field(name).type))
+    for name in (*schema.OBJECT_COLUMNS, "regions")
+}
+"""Items of a row and their dtype, by column."""
+_NO_WORDS: Final = np.zeros((0, 0), np.uint32)
 
 
-def _object_fields(column: str, momentum: str) -> tuple[packing.Field, ...]:
-    fields = packing.OBJECTS[column]
-    return _halved(fields[momentum]), fields["eta"], fields["phi"]
+class WordField(NamedTuple):
+    """Where an input stands: field of an item of a column; a field of no bits is an input that is always 0."""
+
+    column: str
+    item: int
+    field: packing.Field
+
+    def values(self) -> NDArray[np.int64]:
+        """Every value that the input can have, in the order of the field's bits, `(2^bits,)`."""
+        if not self.field.bits:
+            return np.zeros(1, np.int64)
+        return self.field.get(np.arange(1 << self.field.bits, dtype=np.uint64) << np.uint64(self.field.shift))
 
 
-_FIELDS: Final = (
-    (_halved(_ETM), _NO_FIELD, _ETM_PHI)
-    + 4 * _object_fields("eg", "et")
-    + 4 * _object_fields("muon", "pt")
-    + 10 * _object_fields("jet", "et")
-)
-_FIRST_ENTRY: Final = tuple(int(n) for n in np.cumsum([0, *(1 << field.bits for field in _FIELDS)]))
-"""Where the table of each input begins; the last number is the length of all tables together."""
+@dataclass(frozen=True)
+class InputLayout:
+    """Which fields are the inputs of a network, in its order; `models.layouts` makes them of descriptions.
+
+    Attributes:
+        fields: one for each input.
+    """
+
+    fields: tuple[WordField, ...]
+
+    @property
+    def n_inputs(self) -> int:
+        """Inputs of a crossing."""
+        return len(self.fields)
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the event format that the inputs are made from, in the format's order."""
+        read = {field.column for field in self.fields}
+        return tuple(name for name in schema.FULL.names if name in read)
+
+    def values(self) -> NDArray[np.int64]:
+        """Every value of every input, `(n_values, n_inputs)`; columns of fewer values are filled with zeros."""
+        values = [field.values() for field in self.fields]
+        table = np.zeros((max(map(len, values)), self.n_inputs), np.int64)
+        for i, column in enumerate(values):
+            table[: len(column), i] = column
+        return table
+
+    @cached_property
+    def hardware_table(self) -> InputTable:
+        """The table that writes the hardware integers themselves, int16."""
+        return input_table(self, self.values().astype(np.int16))
 
 
-class _Objects(NamedTuple):
-    """Where the kernel finds the objects of one type and their tables; compiled in as constants."""
+class InputTable(NamedTuple):
+    """What the kernel needs to write the inputs of crossings.
 
-    n_objects: int
-    first_input: int
-    first_entry: int
-    entries_per_object: int
-    eta_entry: int
-    phi_entry: int
-    momentum_shift: int
-    momentum_mask: int
-    eta_shift: int
-    eta_mask: int
-    phi_shift: int
-    phi_mask: int
+    Attributes:
+        layout: where the inputs stand.
+        entries: the tables of all fields, one after the other; equal ones once.
+        steps: `(n_steps, 16) uint64`: number of the column, 32-bit word in its row; then for each of three fields of
+            this word shift, mask, first entry, number of the input, where fewer fields are repeated; then column and
+            word of a cache line that is fetched for the next block meanwhile, or a column that does not exist.
+    """
 
-
-def _objects(n_objects: int, first_input: int) -> _Objects:
-    momentum, eta, phi = _FIELDS[first_input : first_input + 3]
-    start, eta_start, phi_start, end = _FIRST_ENTRY[first_input : first_input + 4]
-    return _Objects(
-        n_objects=n_objects,
-        first_input=first_input,
-        first_entry=start,
-        entries_per_object=end - start,
-        eta_entry=eta_start - start,
-        phi_entry=phi_start - start,
-        momentum_shift=momentum.shift,
-        momentum_mask=momentum.mask,
-        eta_shift=eta.shift,
-        eta_mask=eta.mask,
-        phi_shift=phi.shift,
-        phi_mask=phi.mask,
-    )
+    layout: InputLayout
+    entries: NDArray[Any]
+    steps: NDArray[np.uint64]
 
 
-_MISSING_ENERGY: Final = _objects(1, 0)
-_EGS: Final = _objects(4, 3)
-_MUONS: Final = _objects(4, 15)
-_JETS: Final = _objects(10, 27)
-
-
-@numba.njit(nogil=True, cache=True)
-def _look_up(words: Any, row: Any, first_word: Any, objects: Any, table: Any, out: Any) -> None:
-    for k in range(objects.n_objects):
-        word = np.int64(words[row, first_word + k])
-        entry = objects.first_entry + k * objects.entries_per_object
-        i = objects.first_input + 3 * k
-        out[row, i] = table[entry + ((word >> objects.momentum_shift) & objects.momentum_mask)]
-        out[row, i + 1] = table[entry + objects.eta_entry + ((word >> objects.eta_shift) & objects.eta_mask)]
-        out[row, i + 2] = table[entry + objects.phi_entry + ((word >> objects.phi_shift) & objects.phi_mask)]
-
-
-@numba.njit(nogil=True, cache=True)
-def _fill_rows(muon: Any, eg: Any, jet: Any, sums: Any, table: Any, out: Any) -> None:
-    for row in range(len(out)):
-        _look_up(sums, row, _ETM_WORD, _MISSING_ENERGY, table, out)
-        _look_up(eg, row, 0, _EGS, table, out)
-        _look_up(muon, row, 0, _MUONS, table, out)
-        _look_up(jet, row, 0, _JETS, table, out)
-
-
-def _values(index: int) -> NDArray[np.int64]:
-    """Every value of one input in hardware units, in the order of its field's bits, `(2^bits,)`."""
-    field = _FIELDS[index]
-    return field.get(np.arange(1 << field.bits, dtype=np.uint64) << np.uint64(field.shift))
-
-
-_HARDWARE_TABLE: Final = np.concatenate([_values(i) for i in range(len(_FIELDS))]).astype(np.int16)
-
-
-def scaled_table(scaling: InputScaling) -> NDArray[np.float32]:
-    """The table with which `fill_inputs` writes scaled network inputs; made once per version."""
-    return np.concatenate([scaling.apply_to(i, _values(i)) for i in range(len(_FIELDS))])
-
-
-def fill_inputs(
-    columns: Mapping[str, NDArray[np.generic]],
-    table: NDArray[np.float32] | NDArray[np.int16],
-    out: NDArray[np.float32] | NDArray[np.int16],
-) -> None:
-    """Write the 57 inputs of each crossing, as `table` translates them; holds no lock, allocates nothing.
+def input_table(layout: InputLayout, written: NDArray[Any]) -> InputTable:
+    """A table that writes a number for each value of each field.
 
     Args:
-        columns: `muon (n, 8) uint64`, `eg`, `jet`, `sums (n, 12) uint32`, packed words.
-        table: from `scaled_table`, or the hardware integers' own.
-        out: `(n, 57)`, of the table's dtype, C-contiguous; overwritten.
+        layout: where the inputs stand.
+        written: `(n_values, n_inputs)`: what to write for each of `layout.values()`.
+    """
+    firsts: dict[bytes, int] = {}
+    entries: list[NDArray[Any]] = []
+    fields: dict[tuple[int, int], list[tuple[int, int, int, int]]] = {}
+    n_entries = 0
+    for i, place in enumerate(layout.fields):
+        table = np.ascontiguousarray(written[: len(place.values()), i])
+        key = table.tobytes()
+        if key not in firsts:
+            firsts[key] = n_entries
+            entries.append(table)
+            n_entries += len(table)
+        word, shift = word_of(place)
+        column = layout.columns.index(place.column)
+        fields.setdefault((column, word), []).append((shift, place.field.mask, firsts[key], i))
+    steps = [
+        [*where, *(number for field in _filled(group[k : k + _FIELDS_AT_ONCE]) for number in field)]
+        for where, group in sorted(fields.items())
+        for k in range(0, len(group), _FIELDS_AT_ONCE)
+    ]
+    lines = [(column, word) for column, name in enumerate(layout.columns) for word in _first_words_of_lines(name)]
+    fetched = zip_longest(steps, lines[: len(steps)], fillvalue=(len(_ROWS), 0))
+    return InputTable(layout, np.concatenate(entries), np.array([[*step, *line] for step, line in fetched], _ADDRESS))
+
+
+def _first_words_of_lines(column: str) -> range:
+    """The first words of the cache lines that a row fills; one at least."""
+    n_items, dtype = _ROWS[column]
+    return range(0, n_items * dtype.itemsize * 8 // _WORD_BITS, _WORDS_PER_LINE)
+
+
+def word_of(place: WordField) -> tuple[int, int]:
+    """The 32-bit word of the column's row in which a field stands, and its lowest bit in that word.
 
     Raises:
-        InputsInvalid: a column does not have `n` rows, or not its width.
+        InputsInvalid: the field crosses the border of two such words.
     """
-    words = [_read_only(name, columns[name], len(out)) for name in NEEDED_COLUMNS[InputLayout.AXOL1TL]]
-    muon, eg, jet, sums = words
-    _fill_rows(muon, eg, jet, sums, table, out)
+    item_bits = 8 * _ROWS[place.column][1].itemsize
+    word, shift = divmod(place.item * item_bits + place.field.shift, _WORD_BITS)
+    if shift + place.field.bits > _WORD_BITS:
+        raise InputsInvalid(f"column '{place.column}'", "a field across two words of 32 bits", "one within a word")
+    return word, shift
 
 
-def hardware_inputs(columns: Mapping[str, NDArray[np.generic]]) -> NDArray[np.int16]:
-    """The 57 inputs in hardware integers, `(n_crossings, 57) int16`, from packed words.
-
-    Triples of halved transverse momentum (the half is lost), eta, phi: ETM (eta 0), EG 0–3, muons 0–3 (eta and phi at
-    the vertex), jets 0–9. Objects that are missing are 0, 0, 0.
+def fill_inputs(columns: Columns, table: InputTable, out: NDArray[Any]) -> None:
+    """Write the inputs of each crossing, as `table` translates them; holds no lock.
 
     Args:
-        columns: `muon (n, 8) uint64`, `eg`, `jet`, `sums (n, 12) uint32`.
+        columns: packed words as the event format has them, at least `table.layout.columns`.
+        table: from `input_table`.
+        out: `(n, n_inputs)`, of the table's dtype, C-contiguous; overwritten.
+
+    Raises:
+        InputsInvalid: a column is missing, does not have `n` rows, or not its width and type.
     """
-    out = np.empty((len(columns["sums"]), N_INPUTS[InputLayout.AXOL1TL]), np.int16)
-    fill_inputs(columns, _HARDWARE_TABLE, out)
+    words = [_words(columns, name, len(out)) for name in table.layout.columns]
+    words += [_NO_WORDS] * (len(_ROWS) - len(words))  # a tuple of one length: compiled once
+    for array in (*words, table.entries, table.steps):
+        array.flags.writeable = False
+    _fill(tuple(words), table.entries, table.steps, out)
+
+
+def hardware_inputs(layout: InputLayout, columns: Columns) -> NDArray[np.int16]:
+    """The inputs in hardware integers, `(n_crossings, n_inputs) int16`, from packed words.
+
+    Raises:
+        InputsInvalid: as `fill_inputs`.
+    """
+    out = np.empty((n_crossings(layout, columns), layout.n_inputs), np.int16)
+    fill_inputs(columns, layout.hardware_table, out)
     return out
 
 
-def _read_only(column: str, words: NDArray[np.generic], n_rows: int) -> NDArray[np.generic]:
-    """A contiguous read-only view: as Arrow gives them, so that the kernel is compiled for one kind of array."""
-    expected = (n_rows, schema.FULL.field(column).type.list_size)
-    if words.shape != expected:
-        raise InputsInvalid(f"column '{column}'", f"shape {words.shape}", f"{expected}")
-    view = np.ascontiguousarray(words).view()
-    view.flags.writeable = False
-    return view
+def n_crossings(layout: InputLayout, columns: Columns) -> int:
+    """How many crossings the columns hold.
+
+    Raises:
+        InputsInvalid: the first column that the layout needs is missing.
+    """
+    return len(_column(columns, layout.columns[0]))
+
+
+def _column(columns: Columns, name: str) -> NDArray[np.generic]:
+    if name not in columns:
+        raise InputsInvalid("crossings", f"columns {', '.join(columns) or '(none)'}", f"a column '{name}'")
+    return columns[name]
+
+
+def _filled(group: Sequence[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+    return [*group, *[group[-1]] * (_FIELDS_AT_ONCE - len(group))]
+
+
+def _words(columns: Columns, name: str, n_rows: int) -> NDArray[np.uint32]:
+    """The rows as words of 32 bits, `(n_rows, n_words)`."""
+    column, (n_items, dtype) = _column(columns, name), _ROWS[name]
+    if column.shape != (n_rows, n_items) or column.dtype != dtype:
+        raise InputsInvalid(f"column '{name}'", f"{column.dtype} {column.shape}", f"{dtype} {(n_rows, n_items)}")
+    return np.ascontiguousarray(column).view(np.uint32)
+
+
+@numba.njit(nogil=True, cache=True)
+def _fill(columns: Any, entries: Any, steps: Any, out: Any) -> None:
+    for first in range(0, len(out), _BLOCK_ROWS):
+        rows = _ADDRESS(first), _ADDRESS(min(first + _BLOCK_ROWS, len(out)))
+        for k in range(len(steps)):
+            words, fetched = columns[steps[k, 0]], steps[k, 14]
+            if fetched < len(columns):
+                _fill_block(words, columns[fetched], entries, steps, k, rows, out)
+            else:
+                _fill_block(words, None, entries, steps, k, rows, out)
+
+
+@numba.njit(nogil=True, cache=True)
+def _fill_block(words: Any, fetched: Any, entries: Any, steps: Any, k: Any, rows: Any, out: Any) -> None:
+    """Step k for the rows of a block; fetches a line of each row of the next block if `fetched` is not None."""
+    word, fetched_word = steps[k, 1], steps[k, 15]
+    shift_0, mask_0, entry_0, input_0 = steps[k, 2], steps[k, 3], steps[k, 4], steps[k, 5]
+    shift_1, mask_1, entry_1, input_1 = steps[k, 6], steps[k, 7], steps[k, 8], steps[k, 9]
+    shift_2, mask_2, entry_2, input_2 = steps[k, 10], steps[k, 11], steps[k, 12], steps[k, 13]
+    for row in range(rows[0], rows[1]):
+        if fetched is not None:
+            prefetch(fetched, (row + _ADDRESS(_BLOCK_ROWS)) * _ADDRESS(fetched.shape[1]) + fetched_word)
+        bits = _ADDRESS(words[row, word])
+        out[row, input_0] = entries[entry_0 + ((bits >> shift_0) & mask_0)]
+        out[row, input_1] = entries[entry_1 + ((bits >> shift_1) & mask_1)]
+        out[row, input_2] = entries[entry_2 + ((bits >> shift_2) & mask_2)]

@@ -2,78 +2,66 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    RootModel,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, FiniteFloat, StringConstraints, model_validator
 
-from models.errors import ManifestInvalid
-from models.inputs import N_INPUTS, InputLayout
+from models.layouts import LayoutName, named_layout
+from models.network import NETWORK_FILE
 from models.scaling import InputScaling
 from models.scores import Score
+from triggers.strict_yaml import StrictModel
 
 MANIFEST_FILE: Final = "manifest.yaml"
 ONNX_FILE: Final = "network.onnx"
 REFERENCE_FILE: Final = "reference.npz"
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 """A name that is also one path component: of a model, version, alias or file."""
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 of a file's bytes, hex."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Inputs(_Part):
-    """What the network sees.
+class Inputs(StrictModel):
+    """What an ONNX graph sees.
 
     Attributes:
         layout: which quantities, in which order.
         scaling: from hardware integers to network inputs.
     """
 
-    layout: InputLayout
+    layout: LayoutName
     scaling: InputScaling
 
     @model_validator(mode="after")
     def _one_scale_per_input(self) -> Inputs:
-        expected = N_INPUTS[self.layout]
+        expected = named_layout(self.layout).n_inputs
         if len(self.scaling.offset) != expected:
             raise ValueError(f"scaling of {len(self.scaling.offset)} inputs, layout {self.layout} has {expected}")
         return self
 
 
-class WorkingPoint(_Part):
+class WorkingPoint(StrictModel):
     """A threshold with a name.
 
     Attributes:
         threshold: crossings whose score integer is at least this are selected.
         rate_hz: their rate in the calibration sample, at the collision rate that `calibrated_on` states.
-        rate_error_hz: its statistical error.
+        rate_error_hz: its statistical error, if known.
         calibrated_on: the sample.
     """
 
     threshold: Annotated[int, Field(ge=0)]
     rate_hz: Annotated[FiniteFloat, Field(ge=0)]
-    rate_error_hz: Annotated[FiniteFloat, Field(ge=0)]
+    rate_error_hz: Annotated[FiniteFloat, Field(ge=0)] | None = None
     calibrated_on: str
 
 
-class Training(_Part):
-    """Where the version comes from.
+class Training(StrictModel):
+    """How a version was trained.
 
     Attributes:
         script: what made it.
@@ -90,39 +78,76 @@ class Training(_Part):
     libraries: dict[str, str]
 
 
-class Manifest(_Part):
+class Imported(StrictModel):
+    """The network description that a version was imported from.
+
+    Attributes:
+        file: its name.
+        sha256: of its bytes.
+        seed: of the reference inputs.
+    """
+
+    file: str
+    sha256: Digest
+    seed: int
+
+
+class Comparison(StrictModel):
+    """How a backend compared with `fixed` on the reference inputs, when the version was imported.
+
+    Attributes:
+        crossings: reference inputs.
+        differing: those with another score.
+    """
+
+    crossings: Annotated[int, Field(ge=0)]
+    differing: Annotated[int, Field(ge=0)]
+
+
+class Manifest(StrictModel):
     """A model version, as its `manifest.yaml` states it.
 
     Attributes:
         name: the model, equal to its folder's name.
         version: the version, equal to its folder's name.
         description: one or two sentences for people.
-        inputs: what the network sees.
+        inputs: what the network sees; with a `network.json`, that file states it.
         backend: the backend that runs it unless another one is asked for.
         precision: how exactly backends agree on the score.
-        score: how the network's outputs become the menu's integer.
+        score: how the network's outputs become the menu's integer; with a `network.json`, that file states it.
         working_points: thresholds by name.
-        training: where it comes from.
+        training: how it was trained, if known.
+        imported: what it was imported from, if it was.
+        compared: by backend, how its scores compared at import.
         files: SHA-256 of every file of the version, by file name; no other file is loaded.
     """
 
     name: Name
     version: Name
     description: str
-    inputs: Inputs
+    inputs: Inputs | None = None
     backend: Name
     precision: str
-    score: Score
-    working_points: dict[Name, WorkingPoint]
-    training: Training
+    score: Score | None = None
+    working_points: dict[Name, WorkingPoint] = Field(default_factory=dict)
+    training: Training | None = None
+    imported: Imported | None = None
+    compared: dict[Name, Comparison] = Field(default_factory=dict)
     files: Annotated[dict[Name, Digest], Field(min_length=1)]
 
     @model_validator(mode="after")
+    def _inputs_and_score_stand_once(self) -> Manifest:
+        for key, stated in (("inputs", self.inputs), ("score", self.score)):
+            if NETWORK_FILE in self.files and stated is not None:
+                raise ValueError(f"remove '{key}', which {NETWORK_FILE} states")
+            if NETWORK_FILE not in self.files and stated is None:
+                raise ValueError(f"state '{key}', as there is no {NETWORK_FILE} that does")
+        return self
+
+    @model_validator(mode="after")
     def _thresholds_within_score(self) -> Manifest:
-        for name, point in self.working_points.items():
-            if point.threshold > self.score.largest_integer:
-                largest = self.score.largest_integer
-                raise ValueError(f"threshold {point.threshold} of '{name}' is beyond the score's end, {largest}")
+        if self.score is not None:
+            self.check_thresholds(self.score.largest_integer)
         return self
 
     @model_validator(mode="after")
@@ -131,37 +156,20 @@ class Manifest(_Part):
             raise ValueError(f"files must not list {MANIFEST_FILE} itself")
         return self
 
+    def check_thresholds(self, largest: int) -> None:
+        """Compare the working points with the greatest integer that the score can be.
 
-class Aliases(RootModel[dict[Name, Name]]):
-    """The names that point to versions of one model, as its `aliases.yaml` states them."""
-
-    model_config = ConfigDict(frozen=True)
-
-
-_Content = TypeVar("_Content", bound=BaseModel)
-
-
-def parse_yaml(content: bytes, path: Path, model: type[_Content]) -> _Content:
-    """The bytes of a YAML file as `model`.
-
-    Raises:
-        ManifestInvalid: they are no YAML, or break a rule of the model; the first broken rule is named.
-    """
-    try:
-        document: Any = yaml.safe_load(content)
-        return model.model_validate(document)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ManifestInvalid(path, f"no YAML ({' '.join(str(error).split())})") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(step) for step in first["loc"])
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise ManifestInvalid(path, f"{f'{where}: ' if where else ''}{first['msg']}{more}") from None
+        Raises:
+            ValueError: one is beyond it.
+        """
+        for name, point in self.working_points.items():
+            if point.threshold > largest:
+                raise ValueError(f"threshold {point.threshold} of '{name}' is beyond the score's end, {largest}")
 
 
 def render_manifest(manifest: Manifest) -> str:
-    """The text of `manifest.yaml`: what `parse_yaml` reads back as an equal manifest."""
-    document = manifest.model_dump(mode="json")
+    """The text of `manifest.yaml`: what `triggers.strict_yaml.read_yaml` reads back as an equal manifest."""
+    document = manifest.model_dump(mode="json", exclude_defaults=True)
     return yaml.dump(document, Dumper=_ManifestDumper, sort_keys=False, width=120, allow_unicode=True)
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import os
+import re
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -24,12 +27,17 @@ from models.errors import (
     VersionFileMissing,
     VersionMissing,
 )
-from models.manifest import MANIFEST_FILE, REFERENCE_FILE, Aliases, Manifest, parse_yaml
+from models.inputs import InputLayout
+from models.layouts import layout_of, named_layout
+from models.manifest import MANIFEST_FILE, NAME_PATTERN, REFERENCE_FILE, Manifest
+from models.network import NETWORK_FILE, Network, read_network
 from triggers.errors import BadValue
+from triggers.strict_yaml import parse_yaml, read_yaml
 
 ALIASES_FILE: Final = "aliases.yaml"
 SHIPPED_VERSIONS: Final = Path(__file__).resolve().parent / "versions"
 """The versions that ship with l1chain, in a checkout and in an installed wheel alike."""
+_FOLDER_VARIABLE: Final = "L1CHAIN_MODELS"
 
 log = logging.getLogger("l1chain.models")
 
@@ -69,6 +77,40 @@ class LoadedVersion:
             raise FileNotListed(self.folder / MANIFEST_FILE, name, purpose)
         return self.files[name]
 
+    @property
+    def has_network(self) -> bool:
+        """Whether a network description rules inputs, scaling and score."""
+        return NETWORK_FILE in self.files
+
+    @cached_property
+    def network(self) -> Network:
+        """The version's network description, read once.
+
+        Raises:
+            FileNotListed: the version has none.
+            NetworkInvalid, UnknownName, BadValue: it breaks a rule of `docs/networks.md`.
+            ManifestInvalid: a working point is beyond the network's score.
+        """
+        content = self.file(NETWORK_FILE, "an exact score")
+        network = read_network(content, self.folder / NETWORK_FILE)
+        try:
+            self.manifest.check_thresholds(network.score_type.code_range[1])
+        except ValueError as error:
+            raise ManifestInvalid(self.folder / MANIFEST_FILE, str(error)) from None
+        return network
+
+    @cached_property
+    def layout(self) -> InputLayout:
+        """Where the inputs stand in packed words.
+
+        Raises:
+            InputsInvalid: an input cannot be made of packed words.
+            ModelError: the network is damaged.
+        """
+        if self.manifest.inputs is not None:
+            return named_layout(self.manifest.inputs.layout)
+        return layout_of(self.network.document.inputs, self.label)
+
     def reference(self) -> tuple[NDArray[np.generic], NDArray[np.int64]]:
         """Inputs `(n, n_inputs)` in hardware units and the score `(n,) int64` that every backend must give for them.
 
@@ -85,26 +127,34 @@ class LoadedVersion:
 
 
 class Repository:
-    """A folder of model versions.
+    """A folder of model versions, perhaps with others beneath it that are only read.
 
     Example:
         >>> Repository().load("axol1tl", "production").label
         'axol1tl/demo-v1'
     """
 
-    def __init__(self, folder: Path = SHIPPED_VERSIONS) -> None:
-        """Opens the folder.
+    def __init__(
+        self, folder: Path = SHIPPED_VERSIONS, beneath: Sequence[Path] = (), *, must_exist: bool = True
+    ) -> None:
+        """Opens the folders.
+
+        Args:
+            folder: the one that changes are made in.
+            beneath: what is not in `folder` is looked for in these.
+            must_exist: whether `folder` must be there already.
 
         Raises:
-            RepositoryMissing: it is not there.
+            RepositoryMissing: it must, and is not.
         """
-        if not folder.is_dir():
+        if must_exist and not folder.is_dir():
             raise RepositoryMissing(folder)
-        self.folder = folder
+        self.folder: Final = folder
+        self._folders: Final = (folder, *beneath)
 
     def names(self) -> tuple[str, ...]:
         """The models, in alphabetical order."""
-        return _subfolders(self.folder)
+        return tuple(sorted({name for folder in self._folders for name in _subfolders(folder)}))
 
     def versions(self, name: str) -> tuple[str, ...]:
         """The versions of a model, in alphabetical order.
@@ -114,7 +164,8 @@ class Repository:
         """
         if name not in self.names():
             raise VersionMissing(self.folder, "model", name, self.names())
-        return tuple(v for v in _subfolders(self.folder / name) if (self.folder / name / v / MANIFEST_FILE).is_file())
+        found = {v for folder in self._folders for v in _subfolders(folder / name) if _is_version(folder / name / v)}
+        return tuple(sorted(found))
 
     def aliases(self, name: str) -> Mapping[str, str]:
         """Which version each alias of a model means.
@@ -122,17 +173,16 @@ class Repository:
         Raises:
             VersionMissing: no such model, or an alias of a version that does not exist.
             ManifestInvalid: the alias file breaks its rules.
+            FileUnreadable: it is no YAML, or has an alias twice.
         """
-        versions = self.versions(name)
-        path = self.folder / name / ALIASES_FILE
-        if not path.is_file():
-            return {}
-        aliases = parse_yaml(_read(path), path, Aliases).root
-        for alias, version in aliases.items():
-            if alias in versions:
-                raise ManifestInvalid(path, f"alias '{alias}' is also the name of a version", "rename the alias")
-            if version not in versions:
-                raise VersionMissing(f"{path}, alias '{alias}'", "version", version, versions)
+        versions, aliases = self.versions(name), {}
+        for path in (folder / name / ALIASES_FILE for folder in reversed(self._folders)):
+            for alias, version in read_aliases(path).items():
+                if alias in versions:
+                    raise ManifestInvalid(path, f"alias '{alias}' is also the name of a version", "rename the alias")
+                if version not in versions:
+                    raise VersionMissing(f"{path}, alias '{alias}'", "version", version, versions)
+                aliases[alias] = version
         return aliases
 
     def resolve(self, name: str, version_or_alias: str) -> str:
@@ -140,7 +190,7 @@ class Repository:
 
         Raises:
             VersionMissing: neither exists.
-            ManifestInvalid: the alias file breaks its rules.
+            ManifestInvalid, FileUnreadable: the alias file breaks its rules.
         """
         versions, aliases = self.versions(name), self.aliases(name)
         version = aliases.get(version_or_alias, version_or_alias)
@@ -148,11 +198,21 @@ class Repository:
             raise VersionMissing(self.folder / name, "version or alias", version_or_alias, [*versions, *aliases])
         return version
 
+    def folder_of(self, name: str, version_or_alias: str) -> Path:
+        """Where a version lies; the uppermost folder that has it.
+
+        Raises:
+            VersionMissing: no such model, version or alias.
+        """
+        version = self.resolve(name, version_or_alias)
+        places = (folder / name / version for folder in self._folders)
+        return next(place for place in places if _is_version(place))
+
     def list(self) -> tuple[Manifest, ...]:
         """The manifests of all versions, by model and version.
 
         Raises:
-            ManifestInvalid: one of them breaks its rules.
+            UnknownName, BadValue, FileUnreadable: one of them breaks its rules.
         """
         return tuple(self.show(name, version) for name in self.names() for version in self.versions(name))
 
@@ -161,36 +221,65 @@ class Repository:
 
         Raises:
             VersionMissing: no such model, version or alias.
-            ManifestInvalid: the manifest breaks its rules.
+            UnknownName, BadValue, FileUnreadable: the manifest breaks its rules.
         """
-        return self._manifest(self.folder / name / self.resolve(name, version_or_alias))[0]
+        return _manifest(self.folder_of(name, version_or_alias))[0]
 
     def load(self, name: str, version_or_alias: str) -> LoadedVersion:
         """A version with all of its files, each read once and checked on the very bytes that are then used.
 
         Raises:
             VersionMissing: no such model, version or alias.
-            ManifestInvalid: the manifest breaks its rules.
+            UnknownName, BadValue, FileUnreadable: the manifest breaks its rules.
             VersionFileMissing: a listed file is not there.
             DigestMismatch: a file is not the one that the manifest lists.
         """
-        folder = self.folder / name / self.resolve(name, version_or_alias)
-        manifest, digest = self._manifest(folder)
+        folder = self.folder_of(name, version_or_alias)
+        manifest, digest = _manifest(folder)
         files = {file: _checked(folder / file, expected) for file, expected in manifest.files.items()}
         log.info("loaded %s/%s, manifest %s, from %s", manifest.name, manifest.version, digest[:12], folder)
         return LoadedVersion(manifest=manifest, folder=folder, digest=digest, files=files)
 
-    def _manifest(self, folder: Path) -> tuple[Manifest, str]:
-        path = folder / MANIFEST_FILE
-        content = _read(path)
-        manifest = parse_yaml(content, path, Manifest)
-        if (manifest.name, manifest.version) != (folder.parent.name, folder.name):
-            raise ManifestInvalid(
-                path,
-                f"is of {manifest.name}/{manifest.version}, but lies in {folder.parent.name}/{folder.name}",
-                "rename the folder or correct the manifest",
-            )
-        return manifest, hashlib.sha256(content).hexdigest()
+
+def open_repository(folder: Path | None, make: bool = False) -> Repository:
+    """The repository that commands use.
+
+    Args:
+        folder: the folder asked for; None: the user's, with the versions that ship beneath it.
+        make: the folder asked for need not be there yet.
+
+    Raises:
+        RepositoryMissing: there is no such folder, or it is a file.
+    """
+    if folder is None:
+        return Repository(users_folder(), (SHIPPED_VERSIONS,), must_exist=False)
+    return Repository(folder, must_exist=not make or folder.exists())
+
+
+def users_folder() -> Path:
+    """The user's own versions: `$L1CHAIN_MODELS`, or `l1chain/models` in `$XDG_DATA_HOME` (`~/.local/share`)."""
+    named = os.environ.get(_FOLDER_VARIABLE)
+    if named:
+        return Path(named).expanduser()
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser() / "l1chain" / "models"
+
+
+def read_aliases(path: Path) -> dict[str, str]:
+    """The aliases in a file, version by alias; none if it is not there.
+
+    Raises:
+        ManifestInvalid: an alias or version is no name.
+        FileUnreadable: it is no YAML, or has an alias twice.
+    """
+    if not path.is_file():
+        return {}
+    aliases = parse_yaml(_read(path), str(path))
+    names = [*aliases, *aliases.values()] if isinstance(aliases, dict) else [aliases]
+    for name in names:
+        if not (isinstance(name, str) and re.fullmatch(NAME_PATTERN, name)):
+            raise ManifestInvalid(path, f"found {name!r:.60}", "write lines such as 'production: v1'")
+    return dict(aliases)
 
 
 def parse_label(label: str) -> tuple[str, str]:
@@ -205,10 +294,29 @@ def parse_label(label: str) -> tuple[str, str]:
     return name, version
 
 
+def _is_version(folder: Path) -> bool:
+    return (folder / MANIFEST_FILE).is_file()
+
+
 def _subfolders(folder: Path) -> tuple[str, ...]:
-    return tuple(
-        sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))
-    )
+    """Names of the folders in a folder, which need not be there; without hidden ones."""
+    if not folder.is_dir():
+        return ()
+    return tuple(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))
+
+
+def _manifest(folder: Path) -> tuple[Manifest, str]:
+    """The manifest and the SHA-256 of its bytes."""
+    path = folder / MANIFEST_FILE
+    content = _read(path)
+    manifest = read_yaml(content, str(path), Manifest)
+    if (manifest.name, manifest.version) != (folder.parent.name, folder.name):
+        raise ManifestInvalid(
+            path,
+            f"is of {manifest.name}/{manifest.version}, but lies in {folder.parent.name}/{folder.name}",
+            "rename the folder or correct the manifest",
+        )
+    return manifest, hashlib.sha256(content).hexdigest()
 
 
 def _read(path: Path) -> bytes:

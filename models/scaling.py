@@ -6,12 +6,13 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
 from models.fixed_point import FixedPointText
+from triggers.strict_yaml import StrictModel
 
 
-class InputScaling(BaseModel):
+class InputScaling(StrictModel):
     """The scaling x′ = (x − offset) · 2^−shift of each input, in the order of the layout.
 
     Attributes:
@@ -21,12 +22,10 @@ class InputScaling(BaseModel):
         shift: halvings; negative ones double.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     unscaled_type: FixedPointText
     network_input_type: FixedPointText
-    offset: tuple[FiniteFloat, ...]
-    shift: tuple[Annotated[int, Field(ge=-16, le=16)], ...]
+    offset: Annotated[tuple[FiniteFloat, ...], Field(strict=False)]
+    shift: Annotated[tuple[Annotated[int, Field(ge=-16, le=16)], ...], Field(strict=False)]
 
     @model_validator(mode="after")
     def _one_shift_per_offset(self) -> InputScaling:
@@ -38,13 +37,7 @@ class InputScaling(BaseModel):
 
     def apply(self, inputs: ArrayLike) -> NDArray[np.float32]:
         """Network inputs `(n, n_inputs) float32` from inputs `(n, n_inputs)` in hardware units."""
-        return self._scaled(inputs, np.array(self.offset, np.float64), np.array(self.shift))
-
-    def apply_to(self, index: int, values: ArrayLike) -> NDArray[np.float32]:
-        """Network inputs `(n,) float32` from values `(n,)` of one input in hardware units."""
-        return self._scaled(values, np.array(self.offset[index], np.float64), np.array(self.shift[index]))
-
-    def _scaled(self, values: ArrayLike, offset: NDArray[np.float64], shift: NDArray[np.int64]) -> NDArray[np.float32]:
-        difference = self.unscaled_type.quantise(self.unscaled_type.quantise(values) - offset)
-        scaled = self.unscaled_type.quantise(np.ldexp(difference, -shift))
+        unscaled = self.unscaled_type
+        difference = unscaled.quantise(unscaled.quantise(inputs) - np.array(self.offset, np.float64))
+        scaled = unscaled.quantise(np.ldexp(difference, -np.array(self.shift)))
         return self.network_input_type.quantise(scaled).astype(np.float32)

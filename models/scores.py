@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from models.errors import InputsInvalid
+from triggers.strict_yaml import StrictModel
 
 
 class ScoreKind(StrEnum):
@@ -20,7 +21,7 @@ class ScoreKind(StrEnum):
     """Σ μᵢ² over all outputs: the distance from the latent space's origin, squared."""
 
 
-class Score(BaseModel):
+class Score(StrictModel):
     """A version's score: the menu's integer is ⌊`integer_scale` · score⌋, at most 2^`bits` − 1.
 
     Attributes:
@@ -29,9 +30,7 @@ class Score(BaseModel):
         bits: width of the menu's integer.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: ScoreKind
+    kind: Annotated[ScoreKind, Field(strict=False)]
     integer_scale: Annotated[int, Field(ge=1, le=1 << 16)]
     bits: Annotated[int, Field(ge=1, le=31)]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+os.environ["L1CHAIN_MODELS"] = str(REPOSITORY / "tests" / "no-models-of-the-user")
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -11,12 +10,12 @@ import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 
-from models.errors import InputsInvalid, NetworkUnreadable
-from models.inputs import N_INPUTS, NEEDED_COLUMNS, fill_inputs, scaled_table
-from models.manifest import ONNX_FILE
+from models.backends.onnx_session import session_options
+from models.errors import InputsInvalid, ManifestInvalid, NetworkUnreadable
+from models.inputs import Columns, fill_inputs, input_table, n_crossings
+from models.manifest import MANIFEST_FILE, ONNX_FILE
 from models.repository import LoadedVersion
 
-_FATAL_ONLY: Final = 4
 _LOAD_ERRORS: Final = (
     onnx_errors.Fail,
     onnx_errors.InvalidArgument,
@@ -29,14 +28,7 @@ _LOAD_ERRORS: Final = (
 
 
 class OnnxBackend:
-    """Scores crossings with a version's ONNX graph: network inputs `(n, n_inputs)` in, network outputs out, float32.
-
-    Example:
-        >>> from models.repository import Repository
-        >>> backend = OnnxBackend(Repository().load("axol1tl", "production"))
-        >>> backend.score_inputs(np.zeros((1, 57))).shape
-        (1,)
-    """
+    """Scores crossings with a version's ONNX graph: network inputs `(n, n_inputs)` in, network outputs out, float32."""
 
     def __init__(self, version: LoadedVersion, block_rows: int = 4096) -> None:
         """Prepares the graph for the calling thread.
@@ -47,25 +39,33 @@ class OnnxBackend:
 
         Raises:
             FileNotListed: the version has no ONNX graph.
+            ManifestInvalid: the manifest does not state the graph's inputs and score.
             NetworkUnreadable: the graph is damaged, or does not fit the manifest.
         """
         manifest = version.manifest
-        self.needed_columns: Final = NEEDED_COLUMNS[manifest.inputs.layout]
-        self._n_inputs: Final = N_INPUTS[manifest.inputs.layout]
+        if manifest.inputs is None or manifest.score is None:
+            raise ManifestInvalid(version.folder / MANIFEST_FILE, f"states no inputs and score of {ONNX_FILE}")
+        self._layout: Final = version.layout
+        self._n_inputs: Final = self._layout.n_inputs
         self._scaling: Final = manifest.inputs.scaling
-        self._table: Final = scaled_table(manifest.inputs.scaling)
+        self._table: Final = input_table(self._layout, self._scaling.apply(self._layout.values()))
         self._score: Final = manifest.score
         self._session: Final = _session(version, self._n_inputs)
         self._input_name: Final[str] = self._session.get_inputs()[0].name
         self._block: Final = np.empty((block_rows, self._n_inputs), np.float32)
 
-    def score(self, columns: Mapping[str, NDArray[np.generic]]) -> NDArray[np.int32]:
+    @property
+    def needed_columns(self) -> tuple[str, ...]:
+        """The columns of the event format that `score` reads."""
+        return self._layout.columns
+
+    def score(self, columns: Columns) -> NDArray[np.int32]:
         """The menu's score integer of each crossing, `(n,) int32`, from packed words.
 
         Raises:
             InputsInvalid: a column is not of the event format's shape.
         """
-        integers = np.empty(len(columns[self.needed_columns[0]]), np.int32)
+        integers = np.empty(n_crossings(self._layout, columns), np.int32)
         for rows in self._blocks(len(integers)):
             block = self._block[: rows.stop - rows.start]
             fill_inputs({name: columns[name][rows] for name in self.needed_columns}, self._table, block)
@@ -103,7 +103,7 @@ def _session(version: LoadedVersion, n_inputs: int) -> onnxruntime.InferenceSess
     path = version.folder / ONNX_FILE
     try:
         session = onnxruntime.InferenceSession(
-            version.file(ONNX_FILE, "backend onnxruntime"), _options(), providers=["CPUExecutionProvider"]
+            version.file(ONNX_FILE, "backend onnxruntime"), session_options(), providers=["CPUExecutionProvider"]
         )
     except _LOAD_ERRORS as error:
         raise NetworkUnreadable(path, f"no usable ONNX graph ({' '.join(str(error).split())})") from None
@@ -112,14 +112,3 @@ def _session(version: LoadedVersion, n_inputs: int) -> onnxruntime.InferenceSess
         case [[("tensor(float)", [_, n])], [("tensor(float)", [_, _])]] if n == n_inputs:
             return session
     raise NetworkUnreadable(path, f"maps {found[0]} to {found[1]}, not (n, {n_inputs}) float to (n, n_outputs) float")
-
-
-def _options() -> onnxruntime.SessionOptions:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = _FATAL_ONLY
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # no file exists below this "folder": a graph cannot bring in weights that the manifest does not list
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
-    return options

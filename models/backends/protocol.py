@@ -20,7 +20,11 @@ class Backend(Protocol):
 
     @property
     def needed_columns(self) -> tuple[str, ...]:
-        """The columns of the event format that `score` reads."""
+        """The columns of the event format that `score` reads.
+
+        Raises:
+            models.errors.InputsInvalid: an input cannot be made of packed words; `score_inputs` works nevertheless.
+        """
         ...
 
     def score(self, columns: Mapping[str, NDArray[np.generic]]) -> NDArray[np.int32]:
@@ -30,7 +34,7 @@ class Backend(Protocol):
             columns: packed words as the event format has them, at least `needed_columns`, `n` rows each.
 
         Raises:
-            models.errors.InputsInvalid: a column is not of the event format's shape.
+            models.errors.InputsInvalid: packed words do not hold an input, or a column has another shape.
         """
         ...
 

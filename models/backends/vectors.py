@@ -1,8 +1,12 @@
-"""Vectors of 64 int32 lanes in compiled functions: the native backend's crossings side by side (`docs/networks.md`, "Backends").
+"""Vectors of 64 lanes in compiled functions: crossings side by side (`docs/networks.md`, "Backends").
 
-numba has no such type; here it gets one, with the few operations that fixed-point layers need. They are written in LLVM's
-portable instructions, so any processor runs them; where it has an instruction for dot products of int16 pairs, that is used.
+numba has no such type; here it gets one, with the few operations that fixed-point layers need. They are written in
+LLVM's portable instructions, so any processor runs them; an instruction for dot products of int16 pairs is used where
+there is one.
 """
+# numba's cache knows the file of the kernel alone: after a change here, touch native_kernel.py.
+# numba reads the parameters' names, and passes more than each function needs
+# ruff: noqa: ARG001
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators, disable-error-code="misc"
 
 from __future__ import annotations
@@ -13,7 +17,10 @@ from typing import Any, Final
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, register_model
+from numba.extending import intrinsic as numba_intrinsic
+from numba.extending import models, register_model
+
+intrinsic: Any = numba_intrinsic  # its types hide that compiled code does not pass the typing context
 
 LANES: Final = 64
 """Crossings in a vector: four registers of 512 bits, so that four sums wait for no one."""
@@ -26,22 +33,27 @@ _ITEM_BYTES: Final = 4
 _I16: Final = ir.IntType(16)
 _I32: Final = ir.IntType(32)
 _VECTOR: Final = ir.VectorType(_I32, LANES)
+_LONG_VECTOR: Final = ir.VectorType(ir.IntType(64), LANES)
 _PAIR_PRODUCTS: Final = {"+avx512bw": ("llvm.x86.avx512.pmaddw.d.512", 16), "+avx2": ("llvm.x86.avx2.pmadd.wd", 8)}
 """By feature of the processor: the instruction that multiplies int16 pairs and adds the two products, and its sums."""
 
 
 class _VectorType(types.Type):
-    def __init__(self) -> None:
-        super().__init__(name=f"Int32x{LANES}")
+    """64 lanes of int32 or int64."""
+
+    def __init__(self, item: types.Integer, vector: Any) -> None:
+        self.item, self.vector = item, vector
+        super().__init__(name=f"{item}x{LANES}")
 
 
 @register_model(_VectorType)
 class _VectorModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _VECTOR)
+    def __init__(self, manager: Any, kind: _VectorType) -> None:
+        super().__init__(manager, kind, kind.vector)
 
 
-_vector: Final = _VectorType()
+_vector: Final = _VectorType(types.int32, _VECTOR)
+_long_vector: Final = _VectorType(types.int64, _LONG_VECTOR)
 
 
 def _select(builder: Any, first: Any, second: Any, lanes: Sequence[int]) -> Any:
@@ -65,12 +77,21 @@ def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any
     return builder.bitcast(builder.gep(data, [index]), kind.as_pointer())
 
 
+def _prefetch(builder: Any, address: Any) -> None:
+    pointer = ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [pointer, _I32, _I32, _I32])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    read, keep, data = _I32(0), _I32(3), _I32(1)
+    builder.call(function, [builder.inttoptr(address, pointer), read, keep, data])
+
+
 @intrinsic
 def load(typing_context, array, index):
     """The 64 items of a one-dimensional int32 array from `index` on; not checked."""
 
     def emit(context, builder, signature, arguments):
-        address = _address(context, builder, signature.args[0], *arguments, _VECTOR)
+        array, index = arguments
+        address = _address(context, builder, signature.args[0], array, index, _VECTOR)
         return builder.load(address, align=_ITEM_BYTES)
 
     return _vector(array, types.intp), emit
@@ -91,13 +112,34 @@ def store(typing_context, array, index, vector):
 
 @intrinsic
 def splat(typing_context, number):
-    """An int32 in all lanes."""
+    """An int32 or int64 in all lanes."""
+    kind = _long_vector if number == types.int64 else _vector
 
     def emit(context, builder, signature, arguments):
-        undefined = ir.Constant(_VECTOR, ir.Undefined)
+        undefined = ir.Constant(kind.vector, ir.Undefined)
         return _select(builder, builder.insert_element(undefined, arguments[0], _I32(0)), undefined, [0] * LANES)
 
-    return _vector(types.int32), emit
+    return kind(kind.item), emit
+
+
+@intrinsic
+def lengthened(typing_context, vector):
+    """The lanes as int64."""
+
+    def emit(context, builder, signature, arguments):
+        return builder.sext(arguments[0], _LONG_VECTOR)
+
+    return _long_vector(_vector), emit
+
+
+@intrinsic
+def shortened(typing_context, vector):
+    """The lanes as int32, modulo 2^32."""
+
+    def emit(context, builder, signature, arguments):
+        return builder.trunc(arguments[0], _VECTOR)
+
+    return _vector(_long_vector), emit
 
 
 @intrinsic
@@ -130,18 +172,21 @@ def _with_products(builder: Any, total: Any, first: Any, second: Any) -> Any:
 
 
 def _lane_by_lane(emit_one):
+    """An operation on two vectors of one kind."""
+
     @intrinsic
     def operation(typing_context, first, second):
         def emit(context, builder, signature, arguments):
             return emit_one(builder, *arguments)
 
-        return _vector(_vector, _vector), emit
+        return first(first, first), emit
 
     return operation
 
 
 add: Final = _lane_by_lane(lambda builder, a, b: builder.add(a, b))
 subtract: Final = _lane_by_lane(lambda builder, a, b: builder.sub(a, b))
+multiply: Final = _lane_by_lane(lambda builder, a, b: builder.mul(a, b))
 bit_and: Final = _lane_by_lane(lambda builder, a, b: builder.and_(a, b))
 bit_or: Final = _lane_by_lane(lambda builder, a, b: builder.or_(a, b))
 bit_xor: Final = _lane_by_lane(lambda builder, a, b: builder.xor(a, b))
@@ -153,7 +198,9 @@ greatest: Final = _lane_by_lane(lambda builder, a, b: builder.select(builder.icm
 
 @intrinsic
 def transpose(typing_context, address, row_bytes, out, index):
-    """Read 4 neighbouring words of 64 rows, and write them word by word: 64 of the first word, 64 of the second, …
+    """Read 4 neighbouring words of 64 rows, and write them word by word: 64 of the first word, and so on.
+
+    The next 64 rows are fetched to the cache meanwhile.
 
     Args:
         typing_context: numba's.
@@ -169,6 +216,8 @@ def transpose(typing_context, address, row_bytes, out, index):
 
         def row_words(i: int) -> Any:
             place = builder.add(address, builder.mul(row_bytes, ir.Constant(row_bytes.type, i)))
+            next_place = builder.add(address, builder.mul(row_bytes, ir.Constant(row_bytes.type, i + LANES)))
+            _prefetch(builder, next_place)
             return builder.load(builder.inttoptr(place, quad.as_pointer()), align=_ITEM_BYTES)
 
         for group in range(0, LANES, _ROWS_AT_ONCE):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import logging
 import shutil
 import sys
@@ -23,26 +22,29 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from models.backends.onnx import OnnxBackend
+from models.backends import open_backend
 from models.fixed_point import FixedPoint
-from models.inputs import NEEDED_COLUMNS, InputLayout, hardware_inputs
-from models.manifest import MANIFEST_FILE, ONNX_FILE, REFERENCE_FILE, Inputs, Manifest, Training, render_manifest
+from models.inputs import hardware_inputs
+from models.layouts import LayoutName, named_layout
+from models.manifest import MANIFEST_FILE, REFERENCE_FILE, Manifest, Training, render_manifest
+from models.network import NETWORK_FILE
+from models.reference import reference_file
 from models.repository import ALIASES_FILE, LoadedVersion
 from models.scaling import InputScaling
-from models.scores import Score, ScoreKind
 from models.training.autoencoder import train_encoder
 from models.training.calibration import COLLISION_RATE_HZ, score_histogram, working_points
 from models.training.dense_layer import DenseLayer
-from models.training.onnx_export import onnx_graph
+from models.training.network_export import encoder_network
 from triggers.errors import BadValue, FileExists, L1ChainError
 from triggers.events.crossings import column_view
 from triggers.events.source import Source
 from triggers.events.synthetic import SyntheticSource
 
-LAYOUT: Final = InputLayout.AXOL1TL
+LAYOUT: Final[LayoutName] = "axol1tl-57"
 UNSCALED: Final = FixedPoint.parse("ap_fixed<18,13>")
 NETWORK_INPUT: Final = FixedPoint.parse("ap_fixed<8,6,AP_RND_CONV,AP_SAT>")
-SCORE: Final = Score(kind=ScoreKind.SUM_OF_SQUARES, integer_scale=16, bits=18)
+SCORE: Final = FixedPoint.parse("ap_ufixed<18,14,AP_TRN,AP_SAT>")
+BACKEND: Final = "onnxruntime"
 WORKING_POINTS_HZ: Final = {"vloose": 5000.0, "loose": 1000.0, "nominal": 500.0, "tight": 250.0, "vtight": 100.0}
 N_REFERENCE: Final = 1000
 BATCH_ROWS: Final = 1 << 16
@@ -51,11 +53,8 @@ DESCRIPTION: Final = (
     "Variational autoencoder in the style of AXOL1TL (57-28-15-8), trained on synthetic crossings: for demonstrations"
     " and tests, not for physics."
 )
-PRECISION: Final = (
-    "exact in float32: weights, biases, inputs and activations are fixed-point numbers, and every sum is an integer"
-    " below 2^24 times a power of two, so that the score depends on neither batch nor thread nor CPU"
-)
-LIBRARIES: Final = ("keras", "tensorflow", "numpy", "onnx", "onnxruntime")
+PRECISION: Final = "bit-exact: every backend gives the integers of network.json's arithmetic, or refuses"
+LIBRARIES: Final = ("keras", "tensorflow", "numpy", "onnxruntime")
 
 log = logging.getLogger("l1chain.models.training")
 
@@ -104,7 +103,7 @@ def write_version(out: Path, settings: Settings, seed: int) -> Manifest:
         seed: of all random numbers; the calibration sample has the next one.
 
     Raises:
-        BadValue: the graph does not give the scores of the layers it was made from.
+        BadValue: the backend does not give the scores of the layers that the network was made from.
     """
     source = SyntheticSource(settings.training_crossings, seed, settings.pileup)
     inputs = _inputs_of(source)
@@ -121,19 +120,14 @@ def write_version(out: Path, settings: Settings, seed: int) -> Manifest:
     )
     reference = _reference_inputs(inputs, seed)
     scores = reference_scores(layers, scaling.apply(reference))
-    files = {
-        ONNX_FILE: onnx_graph(layers, NETWORK_INPUT, f"{out.parent.name}/{out.name}: {DESCRIPTION}"),
-        REFERENCE_FILE: _npz(inputs=reference, score=scores),
-    }
+    network = encoder_network(f"{out.parent.name}/{out.name}", DESCRIPTION, LAYOUT, scaling, layers, SCORE)
+    files = {NETWORK_FILE: network.to_json(), REFERENCE_FILE: reference_file(reference, scores)}
     manifest = Manifest(
         name=out.parent.name,
         version=out.name,
         description=DESCRIPTION,
-        inputs=Inputs(layout=LAYOUT, scaling=scaling),
-        backend="onnxruntime",
+        backend=BACKEND,
         precision=PRECISION,
-        score=SCORE,
-        working_points={},
         training=Training(
             script="models.training.synthetic_encoder",
             sample=source.info.name,
@@ -144,12 +138,12 @@ def write_version(out: Path, settings: Settings, seed: int) -> Manifest:
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )
     digest = hashlib.sha256(render_manifest(manifest).encode()).hexdigest()
-    backend = OnnxBackend(LoadedVersion(manifest=manifest, folder=out, digest=digest, files=files))
+    backend = open_backend(BACKEND, LoadedVersion(manifest=manifest, folder=out, digest=digest, files=files))
     if not np.array_equal(backend.score_inputs(reference), scores):
-        raise BadValue(out, "the ONNX graph does not give the scores of its layers", "report this as a fault")
+        raise BadValue(out, f"{BACKEND} does not give the scores of the layers", "report this as a fault")
     log.info("calibrating on %d crossings", settings.calibration_crossings)
     calibration = SyntheticSource(settings.calibration_crossings, seed + 1, settings.pileup)
-    counts = score_histogram(backend, calibration, SCORE.largest_integer + 1, BATCH_ROWS)
+    counts = score_histogram(backend, calibration, SCORE.code_range[1] + 1, BATCH_ROWS)
     sample = f"{calibration.info.name}, at {COLLISION_RATE_HZ / 1e6:.1f} MHz of collisions"
     manifest = manifest.model_copy(update={"working_points": working_points(counts, WORKING_POINTS_HZ, sample)})
     _write(out, {**files, MANIFEST_FILE: render_manifest(manifest).encode()})
@@ -185,17 +179,19 @@ def rarities(inputs: NDArray[np.int16]) -> NDArray[np.float32]:
 
 
 def reference_scores(layers: Sequence[DenseLayer], network_inputs: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The score integers `(n,) int64` that the layers themselves give, without ONNX."""
+    """The score integers `(n,) int64` that the layers themselves give, in float64, which holds every sum exactly."""
     values = network_inputs.astype(np.float64)
     for layer in layers:
         values = layer.apply(values)
-    return SCORE.integers(values.astype(np.float32)).astype(np.int64)
+    scores = SCORE.quantise((values**2).sum(axis=1))
+    return np.ldexp(scores, SCORE.fraction_bits).astype(np.int64)
 
 
 def _inputs_of(source: Source) -> NDArray[np.int16]:
+    layout = named_layout(LAYOUT)
     return np.concatenate(
         [
-            hardware_inputs({name: column_view(batch.column(name)) for name in NEEDED_COLUMNS[LAYOUT]})
+            hardware_inputs(layout, {name: column_view(batch.column(name)) for name in layout.columns})
             for batch in source.batches(BATCH_ROWS)
         ]
     )
@@ -206,12 +202,6 @@ def _reference_inputs(inputs: NDArray[np.int16], seed: int) -> NDArray[np.int16]
     low, high = inputs.min(axis=0), inputs.max(axis=0)
     random = np.random.default_rng(seed).integers(low, high, (N_REFERENCE, inputs.shape[1]), np.int16, endpoint=True)
     return np.concatenate([inputs[:N_REFERENCE], random, low[None], high[None]])
-
-
-def _npz(**arrays: NDArray[np.generic]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
 
 
 def _write(out: Path, files: dict[str, bytes]) -> None:

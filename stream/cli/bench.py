@@ -41,6 +41,40 @@ def chain(
 
 
 @app.command()
+def menu(
+    menu: Annotated[str, typer.Argument(metavar="MENU", help="Menu: CMS XML (.xml, .xml.gz) or YAML.")],
+    sources: Annotated[list[str] | None, typer.Argument(metavar="SOURCE", help="Event files or patterns.")] = None,
+    synthetic: Annotated[
+        int | None, typer.Option("--synthetic", metavar="N", min=1, help="N synthetic zero-bias crossings instead.")
+    ] = None,
+    pileup: Annotated[float, typer.Option(min=0.0, help="Mean pile-up of the synthetic crossings.")] = 60.0,
+    crossings: Annotated[int, typer.Option(help="Distinct crossings in a pass, at most.", min=1)] = 1 << 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how fast a menu is evaluated, from packed words to algorithm bits, on one thread."""
+    from stream.run.menu_benchmark import measure_menu
+    from triggers.errors import BadValue
+    from triggers.events.open import open_source
+    from triggers.events.synthetic import SyntheticSource
+
+    if sources and synthetic is not None:
+        raise BadValue("--synthetic", f"does not go with files ({sources[0]})", "give files or --synthetic")
+    source = open_source(sources) if sources else SyntheticSource(synthetic or crossings, pileup=pileup)
+    result = asdict(measure_menu(menu, source, crossings))
+    if as_json:
+        print_json(result)
+        return
+    speed = f"{result['crossings_per_s']:,.0f} crossings/s on one thread"
+    console().print(f"{result['menu']}: {result['algorithms']} algorithms, {speed}")
+    for stage, ns in result["stages_ns"].items():
+        console().print(f"  {stage.replace('_', ' '):<18}{ns:7.1f} ns per crossing")
+    console().print(
+        f"  menu loaded in {result['load_s']:.2f} s; the plain evaluator does "
+        f"{result['oracle_crossings_per_s']:,.0f} crossings/s"
+    )
+
+
+@app.command()
 def models(
     model: Annotated[str, typer.Argument(metavar="NAME/VERSION", help="A version, or an alias instead of a version.")],
     backend: Annotated[str | None, typer.Option(help="Backend. [default: the manifest's]")] = None,

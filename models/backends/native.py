@@ -1,0 +1,116 @@
+"""The backend `native`: a compiled kernel of our own for fixed-point networks (`docs/networks.md`, "Backends")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from models.backends.fixed import input_codes
+from models.backends.native_inputs import InputTables, NativeInputs, contiguous, native_inputs
+from models.backends.native_kernel import InputColumn, Program, Stage, run_program, scratch_for
+from models.backends.native_layout import narrow_rows
+from models.backends.native_program import compile_program
+from models.backends.network_parts import layers_alone
+from models.backends.vectors import LANES, WORDS_AT_ONCE
+from models.inputs import Columns, n_crossings
+from models.network import Network
+from models.repository import LoadedVersion
+
+_QUAD_BYTES: Final = 4 * WORDS_AT_ONCE
+_CODES_ARE_READ: Final = InputTables(
+    np.zeros((0, len(InputColumn)), np.int64), np.zeros((0, 1, len(Stage)), np.int64), n_words=0
+)
+
+
+class NativeScorer:
+    """A network's program, for codes of its input tensor; belongs to one thread."""
+
+    def __init__(self, network: Network) -> None:
+        """Makes the tables.
+
+        Raises:
+            BackendLimit: the network has a layer, or numbers, that the kernel cannot compute exactly.
+        """
+        self.network: Final = network
+        self.program: Final = compile_program(network)
+
+    def score_inputs(self, inputs: ArrayLike) -> NDArray[np.int64]:
+        """The menu's score integers `(n,) int64` of inputs `(n, n_inputs)`, before the network's scaling.
+
+        Raises:
+            InputsInvalid: the inputs are not finite numbers of that shape.
+        """
+        codes = input_codes(self.network, inputs)
+        n, n_inputs = len(codes), self.network.n_inputs
+        rows = np.zeros((max(n, LANES), 2 * narrow_rows(n_inputs)), np.int16)
+        rows[:n, :n_inputs] = codes.reshape(n, n_inputs)
+        starts = range(0, rows.strides[0], _QUAD_BYTES)
+        sources = np.array([(rows.ctypes.data + start, rows.strides[0]) for start in starts], np.int64)
+        return _run(self.program, _CODES_ARE_READ, sources, len(rows))[:n].astype(np.int64)
+
+
+class NativeBackend:
+    """Scores crossings with a version's `network.json`; belongs to one thread."""
+
+    def __init__(self, version: LoadedVersion) -> None:
+        """Makes the tables; the kernel is compiled once and kept on disk.
+
+        Raises:
+            FileNotListed: the version has no `network.json`.
+            NetworkInvalid, UnknownName, BadValue: it is damaged.
+            BackendLimit: the network has a layer, or numbers, that the kernel cannot compute exactly.
+        """
+        self._version: Final = version
+        self._scorer: Final = NativeScorer(version.network)
+
+    @property
+    def needed_columns(self) -> tuple[str, ...]:
+        """The columns of the event format that `score` reads.
+
+        Raises:
+            InputsInvalid: an input cannot be made of packed words.
+        """
+        return self._version.layout.columns
+
+    @cached_property
+    def _inputs(self) -> NativeInputs:
+        return native_inputs(self._scorer.network, self._version.layout)
+
+    def score(self, columns: Columns) -> NDArray[np.int32]:
+        """The menu's score integer of each crossing, `(n,) int32`, from packed words.
+
+        Raises:
+            InputsInvalid: an input cannot be made of packed words, or a column is not as the event format says.
+            BackendLimit: shifts and sums do not make the inputs of packed words.
+        """
+        return self._score(columns, self._scorer.program)
+
+    def score_inputs(self, inputs: ArrayLike) -> NDArray[np.int64]:
+        """The menu's score integer `(n,) int64` of inputs `(n, n_inputs)` in hardware units.
+
+        Raises:
+            InputsInvalid: the inputs are not finite numbers of that shape.
+        """
+        return self._scorer.score_inputs(inputs)
+
+    def steps(self) -> Mapping[str, Callable[[Columns], object]]:
+        """What a measurement calls: each does what `score` does up to the end of one step."""
+        program = self._scorer.program
+        layers = compile_program(layers_alone(self._scorer.network))
+        programs = {"inputs": program._replace(units=program.units[:0]), "layers": layers, "score": program}
+        return {step: partial(self._score, program=one) for step, one in programs.items()}
+
+    def _score(self, columns: Columns, program: Program) -> NDArray[np.int32]:
+        n = n_crossings(self._version.layout, columns)
+        words = contiguous(columns, self._version.layout)  # `sources` holds their addresses
+        return _run(program, self._inputs.tables, self._inputs.sources(words), max(n, LANES))[:n]
+
+
+def _run(program: Program, inputs: InputTables, sources: NDArray[np.int64], n: int) -> NDArray[np.int32]:
+    scores = np.empty(n, np.int32)
+    run_program(program, sources, inputs.table, inputs.stages, scratch_for(program, inputs.n_words), scores)
+    return scores
