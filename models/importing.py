@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from models.backends import backend_names
+from models.backends.onnx_graph import onnx_network
 from models.comparison import Outcome, compare
-from models.manifest import REFERENCE_FILE, Comparison, Imported, Manifest, WorkingPoint
+from models.errors import BackendLimit
+from models.manifest import ONNX_FILE, REFERENCE_FILE, Comparison, Imported, Manifest, WorkingPoint
 from models.network import LARGEST_FILE_BYTES, NETWORK_FILE, Network, read_network
 from models.reference import reference_file, reference_inputs, reference_scores
 from models.repository import LoadedVersion, Repository
@@ -69,7 +71,7 @@ def import_network(
     network = read_network(content, path)
     inputs = reference_inputs(network, SEED)
     scores = reference_scores(network, inputs)
-    files = {NETWORK_FILE: network.to_json(), REFERENCE_FILE: reference_file(inputs, scores)}
+    files = {**network_files(network), REFERENCE_FILE: reference_file(inputs, scores)}
     manifest = Manifest(
         name=name,
         version=version,
@@ -91,6 +93,16 @@ def import_network(
     exact = [backend for backend in _PREFERRED if backend in compared and not compared[backend].differing]
     manifest = manifest.model_copy(update={"compared": compared, "backend": exact[0]})
     return ImportedVersion(manifest, add_version(repository, manifest, files), outcomes)
+
+
+def network_files(network: Network) -> dict[str, bytes]:
+    """The network as files of a version: its description, and the exact ONNX graph unless numbers are too wide."""
+    files = {NETWORK_FILE: network.to_json()}
+    try:
+        files[ONNX_FILE] = onnx_network(network).content
+    except BackendLimit:
+        return files
+    return files
 
 
 def _read(path: Path) -> bytes:

@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 
 from models.backends import open_backend
 from models.fixed_point import FixedPoint
+from models.importing import network_files
 from models.inputs import hardware_inputs
 from models.layouts import LayoutName, named_layout
 from models.manifest import MANIFEST_FILE, REFERENCE_FILE, Manifest, Training, render_manifest
-from models.network import NETWORK_FILE
 from models.reference import reference_file
 from models.repository import ALIASES_FILE, LoadedVersion
 from models.scaling import InputScaling
@@ -121,7 +121,7 @@ def write_version(out: Path, settings: Settings, seed: int) -> Manifest:
     reference = _reference_inputs(inputs, seed)
     scores = reference_scores(layers, scaling.apply(reference))
     network = encoder_network(f"{out.parent.name}/{out.name}", DESCRIPTION, LAYOUT, scaling, layers, SCORE)
-    files = {NETWORK_FILE: network.to_json(), REFERENCE_FILE: reference_file(reference, scores)}
+    files = {**network_files(network), REFERENCE_FILE: reference_file(reference, scores)}
     manifest = Manifest(
         name=out.parent.name,
         version=out.name,
