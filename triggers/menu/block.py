@@ -77,9 +77,9 @@ class Block(NamedTuple):
         raw: `(32,)`: words of the objects of a pair's two sides; the second begins at 16.
         legs: `(32,)`: the legs that each of them passes.
         numbers: `(4, 32)`: their η, φ, pT and charge.
-        clear: `(64, 32)`: for each pair with a reference, the references that each of them does not overlap with.
-        references: `(16,)`: words of the reference objects.
-        passed: `(16,)`: whether each of them passes.
+        references: `(64, 16)`: words of the passing objects of each reference of a set.
+        n_references: `(64,)`: how many.
+        passed: `(16,)`: as `legs`, of the references.
         measured: `(4, 16)`: as `numbers`, of the references.
         candidates: `(12,)`: the objects that may be chosen for each leg of a search.
         counts: `(12,)`: how many each leg needs.
@@ -99,8 +99,8 @@ class Block(NamedTuple):
     raw: Words
     legs: Words
     numbers: NDArray[np.int64]
-    clear: Words
     references: Words
+    n_references: NDArray[np.int64]
     passed: Words
     measured: NDArray[np.int64]
     candidates: Words
@@ -125,8 +125,8 @@ def new_block(tables: Tables) -> Block:
         raw=np.zeros(2 * SLOTS, np.uint64),
         legs=np.zeros(2 * SLOTS, np.uint64),
         numbers=np.zeros((N_NUMBERS, 2 * SLOTS), np.int64),
-        clear=np.zeros((WORD_BITS, 2 * SLOTS), np.uint64),
-        references=np.zeros(SLOTS, np.uint64),
+        references=np.zeros((WORD_BITS, SLOTS), np.uint64),
+        n_references=np.zeros(WORD_BITS, np.int64),
         passed=np.zeros(SLOTS, np.uint64),
         measured=np.zeros((N_NUMBERS, SLOTS), np.int64),
         candidates=np.zeros(MAX_LEGS, np.uint64),

@@ -8,6 +8,7 @@ crossings that have any, the algorithm bits, and a further bit for each object c
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -35,7 +36,7 @@ from triggers.menu.conditions.support import coverage
 from triggers.menu.kernel import evaluate_tables
 from triggers.menu.model import Algorithm, Condition, ExternalCondition, Menu, ObjectCondition, conditions_of
 from triggers.menu.places import PLACES
-from triggers.menu.tables import WORD_BITS, n_words_for
+from triggers.menu.tables import WORD_BITS, Tables, n_words_for
 from triggers.menu.tabulate import build_tables
 from triggers.menu.trees import tree_of
 
@@ -116,6 +117,17 @@ class Evaluator:
         return self._tables.n_output_words
 
     @property
+    def tables(self) -> Tables:
+        """What drives the kernel."""
+        return self._tables
+
+    def with_tables(self, tables: Tables) -> Evaluator:
+        """The same evaluator with other tables, to measure parts of its work (`stages.stages`)."""
+        other = copy(self)
+        other._tables, other._free_blocks = tables, []
+        return other
+
+    @property
     def on_scores(self) -> tuple[str, ...]:
         """Names of all algorithms of the menu that have a condition on a score, evaluated or not."""
         return tuple(algorithm.name for algorithm in self.menu.algorithms if _scores_of(algorithm))
@@ -131,7 +143,10 @@ class Evaluator:
             SchemaMismatch: a column has the wrong shape.
         """
         events = _events(columns, self.needed_columns, context)
-        block = self._free_blocks.pop() if self._free_blocks else new_block(self._tables)
+        try:  # threads share the free blocks; taking one is atomic, looking first would not be
+            block = self._free_blocks.pop()
+        except IndexError:
+            block = new_block(self._tables)
         rows, words = evaluate_tables(self._tables, events, block)
         self._free_blocks.append(block)
         return SparseBits(rows, words)

@@ -110,6 +110,6 @@ def inverse_delta_r_squared() -> NDArray[np.int64]:
     return tables
 
 
-def _rounded(values: NDArray[np.float64]) -> NDArray[np.int64]:
+def _rounded(values: NDArray[np.floating]) -> NDArray[np.int64]:
     """The nearest integers, halves away from zero."""
     return np.asarray(np.copysign(np.floor(np.abs(values) + 0.5), values), np.int64)

@@ -118,8 +118,9 @@ SIDE: Final = _record(
 )  # fmt: skip
 """What one object of a pair, or a reference, is chosen from.
 
-column, slot, n_slots, bx_offset: of the objects; live_mask, live_low: as in `GROUP`. The look-ups give the legs, one bit for
-each pair of the set; a side that both objects are chosen from has two words, of the first and of the second legs. Angle k becomes factor × k + offset on the grid of the set.
+column, slot, n_slots, bx_offset: of the objects; live_mask, live_low: as in `GROUP`. The look-ups give the legs, one
+bit for each pair of the set; a side that both objects are chosen from has two words, of the first and of the second
+legs. Angle k becomes factor × k + offset on the grid of the set.
 """
 
 PAIR: Final = _record("set", "bit", "first_guard", "end_guard")
@@ -127,15 +128,16 @@ PAIR: Final = _record("set", "bit", "first_guard", "end_guard")
 
 PAIR_SET: Final = _record(
     "first_side", "same", "scale", "transverse", "atom_word", "eta_words", "phi_words", "charge_words", "limits",
-    "first_reference", words=("references", "over_delta_r"),
+    "first_reference", "end_reference", words=("references", "over_delta_r"),
 )  # fmt: skip
 """Up to 64 pairs of the same two groups, a bit each, and an atom word of their own.
 
 first_side: two `SIDE`s, or one if `same`: both objects are of one group, and different. scale: the `luts.Scale`.
-transverse: 1 for transverse masses. eta_words, phi_words: indices in `Tables.words` of the pairs that accept a difference
-of indices, charge_words: those that accept the two charges, 3 × one + other (0 not valid, 1 positive, 2 negative); −1 if
-no pair asks. limits: the row in `Tables.limits` of the first pair. references: pairs with overlap removal,
-which have consecutive `REFERENCE`s. over_delta_r: pairs with a cut on the mass over ΔR.
+transverse: 1 for transverse masses. eta_words, phi_words: indices in `Tables.words` of the pairs that accept a
+difference of indices, charge_words: of those that accept the two charges, 3 × one + other (0 not valid, 1 positive,
+2 negative); −1 if no pair asks. limits: the row in `Tables.limits` of the first pair. first_reference, end_reference:
+the `REFERENCE`s of the pairs with overlap removal, which are `references`. over_delta_r: pairs with a cut on the mass
+over ΔR.
 """
 
 COARSE: Final = _record("base", words=("mask",))
@@ -144,23 +146,35 @@ COARSE: Final = _record("base", words=("mask",))
 mask: the pairs that have a window on the quantity.
 """
 
-REFERENCE: Final = _record("side", "eta_low", "eta_high", "phi_low", "phi_high", "r_low", "r_high", "first_grid")
-"""The reference of an overlap removal: its `SIDE`, windows, and one `GRID` for each leg."""
+REFERENCE: Final = _record(
+    "side", "eta_low", "eta_high", "phi_low", "phi_high", "r_low", "r_high", "first_grid", words=("mask",)
+)
+"""The reference of an overlap removal: its `SIDE`, windows, one `GRID` for each leg, and the pairs that it is for."""
 
 GRID: Final = _record("scale", "column", "factor", "offset", "reference_factor", "reference_offset")
 """How a leg and a reference are compared: scale −1 if they never overlap."""
 
-PROGRAM: Final = _record("bit", "first_step", "end_step", "is_clause", "first_key", "end_key")
-"""What sets an output bit: a postfix program of literals and `Step`s; if `is_clause`, literals that must all hold.
+PROGRAM: Final = _record(
+    "bit", "first_step", "end_step", "is_clause", "first_literal", "end_literal", "first_key", "end_key"
+)
+"""What sets an output bit: a postfix program of literals and `Step`s.
+
+If `is_clause`, it is enough, where its key is set, that all the literals hold.
 
 It can only come out true if one of its key atoms is set; without keys it always can.
 """
+
+COPY: Final = _record("atom_word", "output_word", words=("mask", "rotation"))
+"""Atoms of a word that are outputs themselves, and how far left the word is rotated to bring them to their bits."""
 
 KEYS: Final = _record("atom_word", words=("mask",))
 """The atoms of a word of which something depends."""
 
 ATOM: Final = _record("first_search", "end_search", "first_output", "end_output")
-"""What is done when an atom is set: searches, and pairs (`~pair`); outputs: a bit that is set at once, or `~program`, which is run."""
+"""What is done when an atom is set.
+
+Searches, and pairs (`~pair`), that are tried; outputs: a bit that is set at once, or `~program`, which is run.
+"""
 
 
 class Tables(NamedTuple):
@@ -169,7 +183,9 @@ class Tables(NamedTuple):
     `coarse` is `(pair sets, quantities)`. `limits` is `(64 × pair sets, quantities + 1, 2)`: the least and the greatest
     accepted value; the last is the least mass over ΔR, in two parts of 32 bits.
 
-    Programs from `first_everywhere` on are run for all crossings of a block, the others where a key atom is set.
+    Programs from `first_everywhere` on, and the first `n_common_copies` copies, are made for all crossings of a block.
+    The others are made where a key atom is set; or, if a block has many of those, for all crossings too. `n_triggers`
+    is how many bits and programs depend on keys.
     """
 
     groups: Records
@@ -179,6 +195,7 @@ class Tables(NamedTuple):
     signals: Records
     searches: Records
     programs: Records
+    copies: Records
     angles: Records
     sides: Records
     pairs: Records
@@ -194,6 +211,8 @@ class Tables(NamedTuple):
     atoms: Records
     lists: NDArray[np.int64]
     first_everywhere: int
+    n_common_copies: int
+    n_triggers: int
     n_atom_words: int
     first_scalar_word: int
     n_kept_words: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -27,6 +28,7 @@ from triggers.menu.model import Operator
 from triggers.menu.selections import Group, Selection
 from triggers.menu.tables import (
     ATOM,
+    COPY,
     GROUP,
     KEYS,
     LOOKUP,
@@ -77,6 +79,17 @@ def _alternatives(tree: Tree) -> Iterator[Tree]:
         yield tree
 
 
+@dataclass
+class _Outputs:
+    """What sets output bits; see `Tables`."""
+
+    of_atom: _ByAtom = field(default_factory=lambda: defaultdict(list))
+    programs: list[tuple[int, ...]] = field(default_factory=list)
+    first_everywhere: int = 0
+    always_copied: list[tuple[int, int]] = field(default_factory=list)
+    copied: list[tuple[int, int]] = field(default_factory=list)
+
+
 class _Builder:
     """Numbers the atoms and collects the tables that belong to them."""
 
@@ -95,7 +108,8 @@ class _Builder:
         searches = [atom for atom in atoms if isinstance(atom, Distinct)]
         counted = [atom for atom in atoms if isinstance(atom, AtLeast)]
         pairs = [atom for atom in atoms if isinstance(atom, Pair)]
-        counted += [guard for search in (*searches, *pairs) for guard in search.guards()]
+        counted += [guard for search in searches for guard in search.guards()]
+        counted += [guard for pair in pairs for guard in pair.guards()]
         levels: dict[Selection, int] = {}
         for atom in counted:
             levels[atom.selection] = max(atom.level, levels.get(atom.selection, 0))
@@ -108,7 +122,7 @@ class _Builder:
         pair_tables = PairTables(self.lookups)
         search_records, searches_of = self._searches(searches, when, pair_tables)
         pair_records = self._pairs(pairs, when, pair_tables, searches_of)
-        program_records, first_everywhere, outputs_of = self._programs(parts)
+        outputs = self._programs(parts)
         return Tables(
             groups=groups,
             scalars=scalars,
@@ -116,14 +130,17 @@ class _Builder:
             words=np.concatenate([*self.lookups.words, np.empty(0, np.uint64)]),
             signals=signals,
             searches=search_records,
-            programs=program_records,
+            programs=np.array(outputs.programs, PROGRAM),
+            copies=np.array(_copies(outputs.always_copied) + _copies(outputs.copied), COPY),
             pairs=pair_records,
             **pair_tables.records(),
             search_keys=_keys(searches_of),
-            output_keys=_keys(outputs_of),
-            atoms=self._atoms(searches_of, outputs_of),
+            output_keys=_keys(outputs.of_atom),
+            atoms=self._atoms(searches_of, outputs.of_atom),
             lists=np.array(self.lists, np.int64),
-            first_everywhere=first_everywhere,
+            first_everywhere=outputs.first_everywhere,
+            n_common_copies=len(_copies(outputs.always_copied)),
+            n_triggers=sum(map(len, outputs.of_atom.values())),
             n_atom_words=self.n_words,
             first_scalar_word=first_scalar_word,
             n_kept_words=self.n_kept_words,
@@ -219,11 +236,12 @@ class _Builder:
 
     def _guards(self, trial: Trial) -> tuple[int, int]:
         """The list of the guards, the rarest first, so that most trials end at once."""
-        return self._list(self.number[guard] for guard in sorted(trial.guards, key=lambda guard: expected_rate([guard])))
+        rarest_first = sorted(trial.guards, key=lambda guard: expected_rate([guard]))
+        return self._list(self.number[guard] for guard in rarest_first)
 
     def _pairs(self, pairs: Sequence[Pair], when: _Trials, tables: PairTables, tried: _ByAtom) -> Records:
         """Adds the sets of pairs, and which are tried when an atom is set."""
-        rows = []
+        rows: list[tuple[int, ...]] = []
         for number, members in enumerate(pair_sets(pairs)):
             tables.add_set(members, self.n_words)
             self._number_in_new_words(members.pairs)
@@ -233,26 +251,31 @@ class _Builder:
                 rows.append((number, bit, *self._guards(when[pair])))
         return np.array(rows, PAIR)
 
-    def _programs(self, parts: Sequence[tuple[int, Tree]]) -> tuple[Records, int, _ByAtom]:
-        """The programs, the first that is run for every crossing, and what outputs depend on an atom."""
-        outputs_of: _ByAtom = defaultdict(list)
-        rows: list[tuple[int, ...]] = []
+    def _programs(self, parts: Sequence[tuple[int, Tree]]) -> _Outputs:
+        """What sets the output bits."""
+        outputs = _Outputs()
         everywhere: list[tuple[int, ...]] = []
         for bit, tree in parts:
             keys = keys_of(tree)
-            if keys is None or expected_rate(keys) > COMMON_RATE:
-                key_atoms = self._list(self.number[key] for key in keys or ())
-                everywhere.append((bit, *self._list(self._steps(tree)), False, *key_atoms))
-            elif isinstance(tree, Branch):
-                for key in keys:
-                    outputs_of[self.number[key]].append(~len(rows))
-                clause = self._clause(tree, keys)
-                steps = self._steps(tree) if clause is None else clause
-                key_atoms = self._list(self.number[key] for key in keys)
-                rows.append((bit, *self._list(steps), clause is not None, *key_atoms))
-            else:
-                outputs_of[self.number[tree]].append(bit)
-        return np.array(rows + everywhere, PROGRAM), len(rows), outputs_of
+            common = keys is None or expected_rate(keys) > COMMON_RATE
+            if not isinstance(tree, Branch):
+                copies = outputs.always_copied if common else outputs.copied
+                copies.append((self.number[tree], bit))
+                if not common:
+                    outputs.of_atom[self.number[tree]].append(bit)
+                continue
+            key_atoms = self._list(self.number[key] for key in keys or ())
+            steps = self._list(self._steps(tree))
+            if keys is None or common:
+                everywhere.append((bit, *steps, False, 0, 0, *key_atoms))
+                continue
+            for key in keys:
+                outputs.of_atom[self.number[key]].append(~len(outputs.programs))
+            clause = self._clause(tree, keys)
+            outputs.programs.append((bit, *steps, clause is not None, *self._list(clause or ()), *key_atoms))
+        outputs.first_everywhere = len(outputs.programs)
+        outputs.programs += everywhere
+        return outputs
 
     def _clause(self, tree: Branch, keys: Collection[Atom]) -> list[int] | None:
         """The literals that must all hold besides the key that was set, if the tree is of that form."""
@@ -294,3 +317,12 @@ def _keys(by_atom: _ByAtom) -> Records:
     for atom in by_atom:
         masks[atom // WORD_BITS] |= 1 << atom % WORD_BITS
     return np.array(sorted(masks.items()), KEYS)
+
+
+def _copies(outputs: Iterable[tuple[int, int]]) -> list[tuple[int, int, int, int]]:
+    """Atoms with their output bits, those together that one rotation of a word brings to their places."""
+    masks: dict[tuple[int, int, int], int] = defaultdict(int)
+    for atom, bit in outputs:
+        word, position = divmod(atom, WORD_BITS)
+        masks[word, bit // WORD_BITS, (bit - position) % WORD_BITS] |= 1 << position
+    return [(word, to, mask, rotation) for (word, to, rotation), mask in masks.items()]

@@ -109,26 +109,32 @@ class PairTables:
         else:
             for group, selections in zip(members.groups, legs, strict=True):
                 self._add_side(group, selections, bits, members.scale)
-        for pair in pairs:
-            if pair.reference is not None:
-                self.add_reference(pair.reference, members.groups)
+        for reference in dict.fromkeys(pair.reference for pair in pairs if pair.reference is not None):
+            self.add_reference(reference, members.groups, _mask(pair.reference == reference for pair in pairs))
         self.coarse.append([self._coarse(pairs, quantity) for quantity in Quantity])
         self.limits.append(_limits(pairs))
         transverse = any(group.column == "sums" for group in members.groups)
         steps = (self._steps(pairs, members.scale, measure) for measure in (Measure.DELTA_ETA, Measure.DELTA_PHI))
         self.sets.append((
             first_side, members.same, members.scale, transverse, atom_word, *steps, self._charge_words(pairs),
-            len(self.sets) * WORD_BITS, first_reference, _mask(pair.reference is not None for pair in pairs),
+            len(self.sets) * WORD_BITS, first_reference, len(self.references),
+            _mask(pair.reference is not None for pair in pairs),
             _mask(Measure.MASS_OVER_DELTA_R in dict(pair.windows) for pair in pairs),
         ))  # fmt: skip
 
-    def add_reference(self, reference: Reference, legs: Sequence[Group]) -> int:
-        """Adds the reference of an overlap removal for objects of the given groups, and returns its number."""
+    def add_reference(self, reference: Reference, legs: Sequence[Group], mask: int = 0) -> int:
+        """Adds the reference of an overlap removal for objects of the given groups, and returns its number.
+
+        Args:
+            reference: what it passes, and what overlaps.
+            legs: the groups of the objects that it is compared with.
+            mask: the pairs of a set that it is for.
+        """
         group, overlap = reference.selection.group, reference.overlap
         side = self._add_side(group, [reference.selection], [0], Scale.CALO)
         windows = (overlap.delta_eta, overlap.delta_phi, overlap.delta_r_squared)
         limits = [limit for window in windows for limit in (_clipped(window) if window else _NOTHING)]
-        self.references.append((side, *limits, len(self.grids)))
+        self.references.append((side, *limits, len(self.grids), mask))
         for leg in legs:
             scale = scale_of(leg, group)
             compared = -1 if leg.column == "sums" else scale

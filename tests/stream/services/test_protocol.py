@@ -69,7 +69,7 @@ def start(assembly: Assembly, name: str, folder: Path) -> Iterator[Peers]:
     peers = Peers(control, context, wiring, name.encode())
     yield peers
     peers.tell(Kind.STOP)
-    thread.join(20)
+    thread.join(120)  # a kernel may have to be compiled first
     assert not thread.is_alive()
     control.close()
     context.destroy(linger=0)

@@ -105,7 +105,7 @@ class RandomCorrelations:
         match function:
             case Function.COMB:
                 legs = self._legs([first] * 2, [self._bx()] * 2)
-                return ObjectCondition(function, tuple(legs), tuple(self._charges([first]) + [self._two_body_pt([first])]))
+                return ObjectCondition(function, tuple(legs), (*self._charges([first]), self._two_body_pt([first])))
             case Function.COMB_ORM:
                 n, bx = int(self.rng.integers(1, 5)), self._bx()
                 legs = [*self._legs([first] * n, [bx] * n), self._leg(second, self._bx())]
@@ -154,7 +154,8 @@ class RandomCorrelations:
     def _overlap(self) -> list[Cut]:
         cuts = [self._delta_eta([], CutKind.OVERLAP_DELTA_ETA), self._delta_phi([], CutKind.OVERLAP_DELTA_PHI)]
         chosen = self._maybe(*cuts)
-        return chosen + [self._delta_r(CutKind.OVERLAP_DELTA_R)] if not chosen or self._chance(0.5) else chosen
+        with_delta_r = not chosen or self._chance(0.5)
+        return [*chosen, self._delta_r(CutKind.OVERLAP_DELTA_R)] if with_delta_r else chosen
 
     def _steps(self, kinds: list[str], lut: Lut, largest: int) -> tuple[float, float]:
         """Limits that are exactly the values of two table entries."""

@@ -134,8 +134,8 @@ def test_mass_over_distance_of_egs(eta, over_delta_r):
     for factor, expected in ((0.999, True), (1.001, False)):
         limit = (2 * factor * over_delta_r) ** 0.5
         assert fires(condition("mass_inv_dr", *pair, cuts=[least(CutKind.MASS_OVER_DELTA_R, limit)]), row) == [expected]
-    at_one_place = {"eg": [eg(0x1FF)] * 2}
-    assert fires(condition("mass_inv_dr", *pair, cuts=[least(CutKind.MASS_OVER_DELTA_R, 10_000)]), at_one_place) == [True]
+    cuts, at_one_place = [least(CutKind.MASS_OVER_DELTA_R, 10_000)], {"eg": [eg(0x1FF)] * 2}
+    assert fires(condition("mass_inv_dr", *pair, cuts=cuts), at_one_place) == [True]
 
 
 def test_mass_over_distance_needs_more_than_64_bits():

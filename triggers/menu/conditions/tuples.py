@@ -44,7 +44,7 @@ def any_choice(
     passed = [passing(one, there, scales) for one, there in zip(requirements, columns, strict=True)]
     same = len({_place(requirements[leg]) for leg in distinct}) == 1
     found = np.zeros(len(crossings), np.bool_)
-    for row in np.flatnonzero(np.logical_and.reduce([slots.any(axis=1) for slots in passed])):
+    for row in map(int, np.flatnonzero(np.logical_and.reduce([slots.any(axis=1) for slots in passed]))):
         if same and np.logical_or.reduce([passed[leg][row] for leg in distinct]).sum() < len(distinct):
             continue
         legs = [[int(slot) for slot in np.flatnonzero(slots[row])] for slots in passed]

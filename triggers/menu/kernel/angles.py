@@ -1,4 +1,5 @@
 """Angles, pT and charges in the words of objects, and whether two objects overlap (`docs/menu-kernel.md`)."""
+# mypy: allow-untyped-decorators, disable-error-code="no-any-return, return-value"
 
 from __future__ import annotations
 
@@ -10,11 +11,12 @@ from numpy.typing import NDArray
 
 from triggers.events.packing import MUON
 from triggers.menu.block import STRIDE
-from triggers.menu.luts import CALO_PHI_BINS, MUON_PHI_BINS, PT_STEP, Lut, Scale
+from triggers.menu.limits import CALO_PHI_BINS, MUON_PHI_BINS
+from triggers.menu.luts import PT_STEP, Lut, Scale
 from triggers.menu.tables import Words
 
 OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy", "_nrt": False}
-"""Of all compiled functions. None allocates; numba's reference counts (`_nrt`) of arrays would take most of the time."""
+"""Of all compiled functions. None allocates; counting references to arrays (`_nrt`) would take most of the time."""
 
 INLINE: Final = OPTIONS | {"forceinline": True}
 """Of functions that are called for each hit: handing over an array costs as much as a dozen operations."""
@@ -82,7 +84,9 @@ def overlap(
     where_reference: Record,
     luts: Ints,
 ) -> bool:
-    """Whether two objects are within one of the windows of an overlap removal."""
+    """Whether two objects are within one of the windows of an overlap removal; never if the leg is a sum."""
+    if grid.scale < 0:
+        return False
     eta = grid.factor * eta_of(leg, where) + grid.offset
     phi = grid.factor * phi_of(leg, where) + grid.offset
     eta -= grid.reference_factor * eta_of(reference, where_reference) + grid.reference_offset
@@ -95,33 +99,6 @@ def overlap(
         or windows.phi_low <= delta_phi <= windows.phi_high
         or windows.r_low <= squared <= windows.r_high
     )
-
-
-@njit(**OPTIONS)
-def find_clear(
-    legs: Words, start: int, end: int, references: Words, n_references: int,
-    grid: Record, windows: Record, where: Record, where_reference: Record, luts: Ints, clear: Words,
-) -> None:  # fmt: skip
-    """For each object, the passing references that it does not overlap with, as a bit mask.
-
-    Args:
-        legs: words of the objects.
-        start: where they begin.
-        end: where they end.
-        references: words of the passing reference objects.
-        n_references: how many.
-        grid: how the two are compared.
-        windows: the `REFERENCE`.
-        where: the `ANGLES` of the objects.
-        where_reference: the `ANGLES` of the references.
-        luts: see `luts.luts`.
-        clear: filled from `start` on.
-    """
-    for a in range(start, end):
-        clear[a] = 0
-        for k in range(n_references):
-            if grid.scale < 0 or not overlap(legs[a], references[k], grid, windows, where, where_reference, luts):
-                clear[a] |= _ONE << np.uint64(k)
 
 
 @njit(**INLINE)

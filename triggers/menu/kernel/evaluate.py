@@ -3,6 +3,7 @@
 Objects, sums and signals set atoms; searches and pairs set further atoms; atoms set output bits; crossings with output
 bits are written out.
 """
+# mypy: allow-untyped-decorators, disable-error-code="no-any-return, return-value"
 
 from __future__ import annotations
 
@@ -22,6 +23,9 @@ from triggers.menu.kernel.outputs import set_outputs
 from triggers.menu.kernel.pairs import run_pairs
 from triggers.menu.kernel.searches import run_searches
 from triggers.menu.tables import Tables, Words
+
+SOURCES: Final = ("block.py", "buckets.py", "limits.py", "luts.py", "tables.py", "word_bits.py")
+"""Files beside the package that compiled functions depend on."""
 
 DIGEST_BYTES: Final = 7
 
@@ -83,15 +87,17 @@ def _write_out(
 
 
 def _digest_of_sources() -> int:
-    """A digest of all files that compiled functions stand in or take constants from."""
+    """A digest of the files that compiled functions stand in or take constants from."""
     folder = Path(__file__).resolve().parent
-    files = sorted([*folder.glob("*.py"), *folder.parent.glob("*.py")])
+    files = [*sorted(folder.glob("*.py")), *(folder.parent / name for name in SOURCES)]
     content = hashlib.sha256(b"".join(file.read_bytes() for file in files))
     return int.from_bytes(content.digest()[:DIGEST_BYTES], "little")
 
 
 def _compiled_from(digest: int) -> Any:
-    """The compiled function; numba's cache only notices changes of this file, but a function's constants are in its key.
+    """The compiled function.
+
+    Numba's cache only notices changes of this file, but the constants of a function belong to its key there.
 
     Args:
         digest: of the sources.

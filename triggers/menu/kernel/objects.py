@@ -1,4 +1,5 @@
 """Objects, sums and signals of a block: what each passes sets atoms (`docs/menu-kernel.md`, section "Tables")."""
+# mypy: allow-untyped-decorators, disable-error-code="no-any-return, return-value, assignment"
 
 from __future__ import annotations
 
@@ -71,9 +72,9 @@ def test_objects(kind: Record, group: int, lookups: Records, words: Words, n: in
     at2 = at1 + n1
     at3 = at2 + np.uint64(kind.n2)
     at4 = at3 + n3
-    for word in range(at1, at4 + n4):
+    for atom_word in range(kind.atom_word, kind.atom_word + kind.n1 + kind.n2 + kind.n3 + kind.n4):
         for i in range(n):
-            atoms[word, i] = 0
+            atoms[atom_word, i] = 0
     first, end = kind.first_lookup, kind.end_lookup
     one, two, three = lookups[first], lookups[min(first + 1, end - 1)], lookups[min(first + 2, end - 1)]
     shift1, mask1, base1 = one.shift, one.mask, np.uint64(one.base)
@@ -143,6 +144,7 @@ def test_scalar(scalar: Record, lookups: Records, words: Words, events: Events, 
 
 @njit(**OPTIONS)
 def gather(words: NDArray[np.unsignedinteger], slot: int, rows: Ints, n: int, values: Words) -> None:
+    """Copies one word of each crossing; 0 where there is none."""
     for i in range(n):
         values[i] = np.uint64(words[rows[i], slot]) if rows[i] >= 0 else np.uint64(0)
 

@@ -1,6 +1,9 @@
 """From atoms to output bits (`docs/menu-kernel.md`, section "Keys")."""
+# mypy: allow-untyped-decorators, disable-error-code="no-any-return, return-value, assignment"
 
 from __future__ import annotations
+
+from typing import Final
 
 import numpy as np
 from numba import njit
@@ -8,7 +11,10 @@ from numba import njit
 from triggers.menu.block import STRIDE, Block
 from triggers.menu.kernel.angles import INLINE, OPTIONS, Ints, Record, any_set
 from triggers.menu.tables import WORD_BITS, Records, Step, Tables, Words
-from triggers.menu.word_bits import lowest_bit
+from triggers.menu.word_bits import bit_count, lowest_bit
+
+MANY: Final = 8
+"""Outputs are set for all crossings of a block at once if more than one in so many triggers is there."""
 
 _NOT, _AND, _XOR = int(Step.NOT), int(Step.AND), int(Step.XOR)
 _WORD_SHIFT, _BIT_MASK = WORD_BITS.bit_length() - 1, WORD_BITS - 1
@@ -17,20 +23,48 @@ _ONE = np.uint64(1)
 
 @njit(**OPTIONS)
 def set_outputs(tables: Tables, n: int, block: Block) -> None:
-    """Sets the output bits of the atoms that are set, and of the programs that come out true."""
+    """Sets the output bits of the atoms that are set, and of the programs that come out true.
+
+    Key by key where keys are rare, else for all crossings of the block at once: the results are the same.
+    """
     programs, lists, table_of = tables.programs, tables.lists, tables.atoms
     atoms, out, union = block.atoms, block.out, block.union
     for word in range(len(union)):
         union[word] = _union(atoms[word], n)
-    for w in range(len(tables.output_keys)):
-        word, mask = tables.output_keys[w].atom_word, tables.output_keys[w].mask
+    dense = MANY * _n_hits(tables.output_keys, atoms, union, n) > n * tables.n_triggers
+    for k in range(0 if dense else len(tables.output_keys)):
+        word, mask = tables.output_keys[k].atom_word, tables.output_keys[k].mask
         for start in range(0, n if union[word] & mask else 0, STRIDE):
             if any_set(atoms[word], start, n) & mask:
                 for i in range(start, min(start + STRIDE, n)):
                     _set_outputs_of(atoms[word, i] & mask, word, i, programs, lists, table_of, atoms, out)
-    for program in range(tables.first_everywhere, len(programs)):
+    for k in range(len(tables.copies) if dense else tables.n_common_copies):
+        copy = tables.copies[k]
+        if union[copy.atom_word] & copy.mask:
+            _copy(atoms[copy.atom_word], out[copy.output_word], copy.mask, copy.rotation, n)
+    for program in range(0 if dense else tables.first_everywhere, len(programs)):
         if _may_hold(programs[program], lists, union):
             _run_everywhere(programs[program], lists, n, block)
+
+
+@njit(**OPTIONS)
+def _n_hits(keys: Records, atoms: Words, union: Words, n: int) -> int:
+    """How many key atoms are set in a block."""
+    hits = 0
+    for k in range(len(keys)):
+        word, mask = keys[k].atom_word, keys[k].mask
+        for i in range(n if union[word] & mask else 0):
+            hits += np.int64(bit_count(atoms[word, i] & mask))
+    return hits
+
+
+@njit(**OPTIONS)
+def _copy(atoms: Words, out: Words, mask: np.uint64, rotation: np.uint64, n: int) -> None:
+    """Copies atoms that are outputs themselves."""
+    back = (np.uint64(WORD_BITS) - rotation) & np.uint64(_BIT_MASK)
+    for i in range(n):
+        word = atoms[i] & mask
+        out[i] |= (word << rotation) | (word >> back)
 
 
 @njit(**INLINE)
@@ -74,7 +108,7 @@ def _may_hold(program: Record, lists: Ints, union: Words) -> bool:
 @njit(**OPTIONS)
 def _clause_holds(program: Record, lists: Ints, atoms: Words, i: int) -> bool:
     """Whether all literals hold."""
-    for k in range(program.first_step, program.end_step):  # noqa: SIM110 (as above)
+    for k in range(program.first_literal, program.end_literal):  # noqa: SIM110 (as above)
         if not _literal(lists[k], atoms, i):
             return False
     return True

@@ -1,4 +1,5 @@
 """Pairs of objects within windows, up to 64 conditions at once (`docs/menu-kernel.md`, section "Pairs")."""
+# mypy: allow-untyped-decorators, disable-error-code="no-any-return, return-value"
 
 from __future__ import annotations
 
@@ -15,14 +16,14 @@ from triggers.menu.kernel.angles import (
     OPTIONS,
     Ints,
     Record,
-    find_clear,
     folded,
     n_phi_bins,
+    overlap,
 )
 from triggers.menu.kernel.sides import choose_from
 from triggers.menu.luts import UNCONSTRAINED_PT_OFFSET, UNCONSTRAINED_PT_STEP, Lut, Scale
 from triggers.menu.tables import WORD_BITS, Quantity, Records, Tables, Words
-from triggers.menu.word_bits import bit_count, bit_length, lowest_bit
+from triggers.menu.word_bits import bit_length, lowest_bit
 
 N_CHARGES: Final = 3
 
@@ -44,8 +45,7 @@ _UNCONSTRAINED_MASK = np.uint64(MUON["pt_unconstrained"].mask)
 @njit(**OPTIONS)
 def run_pairs(tables: Tables, events: Events, n: int, block: Block) -> None:
     """Tries the sets of pairs that are pending, and fills their atom words."""
-    raw, legs, numbers, clear = block.raw, block.legs, block.numbers, block.clear
-    references, passed, measured = block.references, block.passed, block.measured
+    raw, legs, numbers = block.raw, block.legs, block.numbers
     pending, wanted, atoms, rows = block.pending, block.wanted, block.atoms, block.rows
     lookups, words, angles, luts = tables.lookups, tables.words, tables.angles, tables.luts
     muon, eg, tau, jet, sums = events.muon, events.eg, events.tau, events.jet, events.sums
@@ -69,58 +69,42 @@ def run_pairs(tables: Tables, events: Events, n: int, block: Block) -> None:
                         second, active, angles[second.column], muon, eg, tau, jet, sums, rows, i,
                         lookups, words, raw, legs, numbers, SLOTS,
                     )  # fmt: skip
-                hidden = active & pairs.references
-                while hidden:
-                    bit = lowest_bit(hidden)
-                    hidden &= hidden - _ONE
-                    before = np.int64(bit_count(pairs.references & ((_ONE << bit) - _ONE)))
-                    reference = tables.references[pairs.first_reference + before]
-                    side = all_sides[reference.side]
-                    n_references = choose_from(
-                        side, _ONE, angles[side.column], muon, eg, tau, jet, sums, rows, i,
-                        lookups, words, references, passed, measured, 0,
-                    )  # fmt: skip
-                    for leg in range(1 if pairs.same else 2):
-                        grid = tables.grids[reference.first_grid + leg]
-                        find_clear(
-                            raw, leg * SLOTS, end_second if leg else end_first, references, n_references,
-                            grid, reference, angles[grid.column], angles[side.column], luts, clear[np.int64(bit)],
-                        )  # fmt: skip
                 atoms[pairs.atom_word, i] = _find_pairs(
-                    pairs, active, end_first, end_second, raw, legs, numbers, clear,
+                    pairs, active, i, end_first, end_second, raw, legs, numbers,
                     words, tables.coarse, tables.limits, luts, tables.inverse_luts,
+                    tables.references, tables, events, block,
                 )  # fmt: skip
 
 
 @njit(**INLINE)
 def _find_pairs(
-    pairs: Record, active: np.uint64, end_first: int, end_second: int, raw: Words, legs: Words, numbers: Ints, clear: Words,
+    pairs: Record, active: np.uint64, i: int, end_first: int, end_second: int, raw: Words, legs: Words, numbers: Ints,
     words: Words, coarse: Records, limits: Ints, luts: Ints, inverse_luts: Ints,
+    references: Records, tables: Tables, events: Events, block: Block,
 ) -> np.uint64:  # fmt: skip
     """The active pairs for which two objects are found."""
-    n_bins, scale, same = n_phi_bins(pairs.scale), pairs.scale, pairs.same
+    n_bins, scale, same = n_phi_bins(pairs.scale), np.uint64(pairs.scale), pairs.same
     quantities = coarse[pairs.limits >> _WORD_SHIFT]
     of_distance = quantities[_DELTA_R].mask | quantities[_APART_DELTA_R].mask
     of_mass = quantities[_MASS].mask | pairs.over_delta_r
     of_angles = of_mass | quantities[_MASS_UNCONSTRAINED].mask
-    found = np.uint64(0)
+    found, listed = np.uint64(0), np.uint64(0)
     for a in range(end_first):
         for b in range(a + 1 if same else SLOTS, end_first if same else end_second):
-            if same:
-                wanted = (legs[a] & legs[b + SLOTS]) | (legs[a + SLOTS] & legs[b])
-            else:
-                wanted = legs[a] & legs[b]
-            wanted &= active
+            crosswise = legs[a + SLOTS] & legs[b] if same else np.uint64(0)
+            wanted = active & ((legs[a] & legs[b + SLOTS if same else b]) | crosswise)
             if not wanted:
                 continue
-            eta = abs(numbers[ETA, a] - numbers[ETA, b])
-            phi = folded(numbers[PHI, a] - numbers[PHI, b], n_bins)
+            eta = np.uint64(abs(numbers[ETA, a] - numbers[ETA, b]))
+            phi = np.uint64(folded(numbers[PHI, a] - numbers[PHI, b], n_bins))
             if pairs.eta_words >= 0:
-                wanted &= words[pairs.eta_words + eta]
+                wanted &= words[np.uint64(pairs.eta_words) + eta]
             if pairs.phi_words >= 0:
-                wanted &= words[pairs.phi_words + phi]
+                wanted &= words[np.uint64(pairs.phi_words) + phi]
             if pairs.charge_words >= 0:
-                wanted &= words[pairs.charge_words + N_CHARGES * numbers[CHARGE, a] + numbers[CHARGE, b]]
+                wanted &= words[np.uint64(pairs.charge_words + N_CHARGES * numbers[CHARGE, a] + numbers[CHARGE, b])]
+            if not wanted:
+                continue
             if wanted & of_distance:
                 delta_eta, delta_phi = luts[scale, _DELTA_ETA, eta], luts[scale, _DELTA_PHI, phi]
                 squared = delta_eta * delta_eta + delta_phi * delta_phi
@@ -141,17 +125,46 @@ def _find_pairs(
             if wanted & quantities[_TWO_BODY_PT].mask:
                 squared = _two_body_pt_squared(numbers, a, b, scale, luts)
                 wanted = _within(wanted, squared, _TWO_BODY_PT, quantities, words, limits, pairs.limits)
-            hidden = wanted & pairs.references
-            while hidden:
-                bit = lowest_bit(hidden)
-                hidden &= hidden - _ONE
-                if not clear[np.int64(bit), a] & clear[np.int64(bit), b]:
-                    wanted &= ~(_ONE << bit)
+            if wanted & pairs.references:
+                for number in range(pairs.end_reference - pairs.first_reference):
+                    hidden = wanted & references[pairs.first_reference + number].mask
+                    if hidden:
+                        if not listed & (_ONE << np.uint64(number)):
+                            listed |= _ONE << np.uint64(number)
+                            _list_references(tables, events, block, pairs, number, i)
+                        if not _any_clear(tables, block, pairs, number, raw[a], raw[b]):
+                            wanted &= ~hidden
             found |= wanted
             active &= ~wanted
         if not active:
             break
     return found
+
+
+@njit(**INLINE)
+def _list_references(tables: Tables, events: Events, block: Block, pairs: Record, number: int, i: int) -> None:
+    """Lists the passing objects of one of a set's references."""
+    side = tables.sides[tables.references[pairs.first_reference + number].side]
+    block.n_references[number] = choose_from(
+        side, _ONE, tables.angles[side.column], events.muon, events.eg, events.tau, events.jet, events.sums,
+        block.rows, i, tables.lookups, tables.words, block.references[number], block.passed, block.measured, 0,
+    )  # fmt: skip
+
+
+@njit(**INLINE)
+def _any_clear(tables: Tables, block: Block, pairs: Record, number: int, one: np.uint64, other: np.uint64) -> bool:
+    """Whether one of the listed references overlaps with neither of two objects."""
+    reference = tables.references[pairs.first_reference + number]
+    where = tables.angles[tables.sides[reference.side].column]
+    grid_one = tables.grids[reference.first_grid]
+    grid_other = tables.grids[reference.first_grid + (0 if pairs.same else 1)]
+    for k in range(block.n_references[number]):
+        word = block.references[number, k]
+        if not overlap(
+            one, word, grid_one, reference, tables.angles[grid_one.column], where, tables.luts
+        ) and not overlap(other, word, grid_other, reference, tables.angles[grid_other.column], where, tables.luts):
+            return True
+    return False
 
 
 @njit(**INLINE)
@@ -162,8 +175,8 @@ def _within(
     if not wanted & quantities[quantity].mask:
         return wanted
     shift = max(bit_length(np.uint64(value)) - BUCKET_BITS, 0)
-    place = quantities[quantity].base + 2 * ((shift << (BUCKET_BITS - 1)) + (value >> shift))
-    sure, edge = wanted & words[place], wanted & words[place + 1]
+    place = np.uint64(quantities[quantity].base + 2 * ((shift << (BUCKET_BITS - 1)) + (value >> shift)))
+    sure, edge = wanted & words[place], wanted & words[place + _ONE]
     while edge:
         bit = lowest_bit(edge)
         edge &= edge - _ONE

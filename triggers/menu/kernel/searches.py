@@ -1,4 +1,5 @@
 """Searches for different objects, tried where their guards are set (`docs/menu-kernel.md`, section "Atoms")."""
+# mypy: allow-untyped-decorators, disable-error-code="no-any-return, return-value"
 
 from __future__ import annotations
 
@@ -16,9 +17,9 @@ from triggers.menu.kernel.angles import (
     any_set,
     charge_of,
     eta_of,
-    find_clear,
     folded,
     n_phi_bins,
+    overlap,
     phi_of,
     pt_of,
 )
@@ -54,8 +55,6 @@ def run_searches(tables: Tables, events: Events, n: int, block: Block) -> None:
 def _try_at(tables: Tables, events: Events, word: int, mask: np.uint64, i: int, block: Block) -> None:
     """Tries what depends on the key atoms of one word that are set in a crossing."""
     atoms, table_of, lists = block.atoms, tables.atoms, tables.lists
-    candidates, counts = block.candidates, block.counts
-    references, passed, clear = block.references, block.passed, block.clear[0]
     hits = atoms[word, i] & mask
     while hits:
         key = (word << _WORD_SHIFT) + np.int64(lowest_bit(hits))
@@ -68,33 +67,34 @@ def _try_at(tables: Tables, events: Events, word: int, mask: np.uint64, i: int, 
                     _want(pair, i, block.pending, block.wanted)
                 continue
             search = tables.searches[number]
-            if not _guarded(search, lists, atoms, i):
-                continue
-            kind = tables.groups[search.group]
-            _find_candidates(search, kind, lists, i, block, candidates, counts)
-            objects = block.objects[
-                search.group, block.first_object[search.group, i] : block.first_object[search.group, i + 1]
-            ]
-            n_references = 1
-            if search.reference >= 0:
-                reference = tables.references[search.reference]
-                side = tables.sides[reference.side]
-                n_references = choose_from(
-                    side, _ONE, tables.angles[side.column], events.muon, events.eg, events.tau, events.jet, events.sums,
-                    block.rows, i, tables.lookups, tables.words, references, passed, block.measured, 0,
-                )  # fmt: skip
-                find_clear(
-                    objects, 0, len(objects), references, n_references,
-                    tables.grids[reference.first_grid], reference, tables.angles[kind.column],
-                    tables.angles[side.column], tables.luts, clear,
-                )  # fmt: skip
-            for k in range(n_references):
-                allowed = _clear_of(clear, k, len(objects)) if search.reference >= 0 else _ALL
-                if _search(
-                    search, objects, allowed, candidates, counts, tables.angles[kind.column], tables.luts
-                ):
-                    atoms[search.atom >> _WORD_SHIFT, i] |= _ONE << np.uint64(search.atom & _BIT_MASK)
-                    break
+            if _guarded(search, lists, atoms, i) and _search(search, tables, events, block, i):
+                atoms[search.atom >> _WORD_SHIFT, i] |= _ONE << np.uint64(search.atom & _BIT_MASK)
+
+
+@njit(**OPTIONS)
+def _search(search: Record, tables: Tables, events: Events, block: Block, i: int) -> bool:
+    """Whether objects of a crossing satisfy a search, with some reference if it has one."""
+    kind, candidates, counts = tables.groups[search.group], block.candidates, block.counts
+    _find_candidates(search, kind, tables.lists, i, block, candidates, counts)
+    objects = block.objects[search.group, block.first_object[search.group, i] : block.first_object[search.group, i + 1]]
+    where = tables.angles[kind.column]
+    if search.reference < 0:
+        return _find(search, objects, _ALL, candidates, counts, where, tables.luts)
+    reference = tables.references[search.reference]
+    side, grid = tables.sides[reference.side], tables.grids[reference.first_grid]
+    where_reference, references = tables.angles[side.column], block.references[0]
+    n_references = choose_from(
+        side, _ONE, where_reference, events.muon, events.eg, events.tau, events.jet, events.sums,
+        block.rows, i, tables.lookups, tables.words, references, block.passed, block.measured, 0,
+    )  # fmt: skip
+    for k in range(n_references):
+        allowed = np.uint64(0)
+        for a in range(len(objects)):
+            if not overlap(objects[a], references[k], grid, reference, where, where_reference, tables.luts):
+                allowed |= _ONE << np.uint64(a)
+        if _find(search, objects, allowed, candidates, counts, where, tables.luts):
+            return True
+    return False
 
 
 @njit(**OPTIONS)
@@ -135,16 +135,7 @@ def _find_candidates(
 
 
 @njit(**OPTIONS)
-def _clear_of(clear: Words, reference: int, n: int) -> np.uint64:
-    """The objects that do not overlap with one reference, as a bit mask."""
-    allowed = np.uint64(0)
-    for k in range(n):
-        allowed |= ((clear[k] >> np.uint64(reference)) & _ONE) << np.uint64(k)
-    return allowed
-
-
-@njit(**OPTIONS)
-def _search(
+def _find(
     search: Record, objects: Words, allowed: np.uint64, candidates: Words, counts: Ints, where: Record, luts: Ints
 ) -> bool:
     """Whether there are different allowed objects for all legs, of the right charges and mass."""

@@ -1,4 +1,5 @@
 """The objects that one leg of a pair, or a reference, is chosen from (`docs/menu-kernel.md`, section "Pairs")."""
+# mypy: allow-untyped-decorators, disable-error-code="no-any-return, return-value"
 
 from __future__ import annotations
 
@@ -25,6 +26,8 @@ def choose_from(
 ) -> int:  # fmt: skip
     """Lists the objects of a side that pass a wanted leg, and measures them.
 
+    Indices are unsigned where they can be, so that they are not checked for counting from the end.
+
     Args:
         side: a `SIDE`.
         wanted: the legs that matter.
@@ -47,7 +50,8 @@ def choose_from(
     Returns:
         The entry after the last one that was filled.
     """
-    n_words, row = side.n_words, rows[side.bx_offset + MAX_BX_OFFSET, i]
+    n_words, row = np.uint64(side.n_words), rows[side.bx_offset + MAX_BX_OFFSET, i]
+    last_word = n_words - _ONE
     slots = _live_slots(side, muon, eg, tau, jet, row)
     n = start
     while slots:
@@ -56,18 +60,19 @@ def choose_from(
         word = _word(side.column, muon, eg, tau, jet, sums, row, slot)
         one, other = wanted, wanted
         if side.slot_words >= 0:
-            place = side.slot_words + n_words * (slot - side.slot)
+            place = np.uint64(side.slot_words) + n_words * np.uint64(slot - side.slot)
             one &= words[place]
-            other &= words[place + n_words - 1]
+            other &= words[place + last_word]
         for item in range(side.first_lookup, side.end_lookup):
-            place = lookups[item].base + n_words * np.int64((word >> lookups[item].shift) & lookups[item].mask)
+            lookup = lookups[item]
+            place = np.uint64(lookup.base) + n_words * ((word >> lookup.shift) & lookup.mask)
             one &= words[place]
-            other &= words[place + n_words - 1]
+            other &= words[place + last_word]
             if not one | other:
                 break
         if one | other:
             raw[n], legs[n] = word, one
-            if n_words == 2:
+            if last_word:
                 legs[n + SLOTS] = other
             numbers[ETA, n] = side.factor * eta_of(word, where) + side.offset
             numbers[PHI, n] = side.factor * phi_of(word, where) + side.offset
@@ -96,9 +101,7 @@ def _live_slots(side: Record, muon: Words, eg: Calo, tau: Calo, jet: Calo, row: 
 
 
 @njit(**INLINE)
-def _word(
-    column: int, muon: Words, eg: Calo, tau: Calo, jet: Calo, sums: Calo, row: int, slot: int
-) -> np.uint64:
+def _word(column: int, muon: Words, eg: Calo, tau: Calo, jet: Calo, sums: Calo, row: int, slot: int) -> np.uint64:
     if row < 0:
         return np.uint64(0)
     if column == _MUON:
