@@ -161,7 +161,10 @@ def test_a_backend_that_does_not_agree_is_counted_and_not_chosen(tmp_path, repos
             raise BackendLimit("native", "this network is", "fixed")
 
     engines = {"onnxruntime": Wrong(), "native": Unable()}
-    opened = lambda name, version: engines.get(name) or fixed.FixedBackend(version)  # noqa: E731
+
+    def opened(name, version):
+        return engines.get(name) or fixed.FixedBackend(version)
+
     monkeypatch.setattr("models.comparison.open_backend", opened)
     monkeypatch.setattr(importing, "backend_names", lambda: ("fixed", "native", "onnxruntime"))
     made = import_network(file_of(tmp_path, encoder_document(7)), repository, "a", "v1")
