@@ -2,106 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stream.cli.output import JsonOption, print_json, progress_bar
+from stream.cli import events_show
+from stream.cli.event_source import (
+    Format,
+    MenuOption,
+    Pileup,
+    Seed,
+    Sources,
+    Synthetic,
+    format_named,
+    loaded_menu,
+    opened_source,
+    progress,
+)
+from stream.cli.output import JsonOption, print_json
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from triggers.events.source import Source, SourceInfo
+    from triggers.events.source import SourceInfo
     from triggers.events.summary import SourceSummary
+    from triggers.menu.model import Menu
 
 _ROWS = 16_384
 
 app = typer.Typer(no_args_is_help=True, help="Event files: what they hold, single crossings in words, conversion.")
-
-Sources = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[SOURCE]...",
-        help="Event files or patterns: test vectors (.txt, .txt.gz, .txt.xz), Parquet, Arrow IPC.",
-        show_default=False,
-    ),
-]
-Format = Annotated[
-    str | None,
-    typer.Option("--format", help="Format of the files: test_vector, parquet or arrow. Default: their content tells."),
-]
-Synthetic = Annotated[
-    int | None,
-    typer.Option("--synthetic", metavar="N", min=1, help="N synthetic zero-bias crossings instead of files."),
-]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of the synthetic crossings: the same seed, the same crossings.")]
-Pileup = Annotated[float, typer.Option(min=0.0, help="Mean pile-up of the synthetic crossings.")]
+app.command()(events_show.show)
 
 
 @app.command()
 def info(
     sources: Sources = None,
+    menu: MenuOption = None,
     format_: Format = None,
     synthetic: Synthetic = None,
     seed: Seed = 1,
     pileup: Pileup = 60.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Count what event files hold: crossings, columns, lumi sections, objects, expected bits."""
+    """Count what event files hold: crossings, columns, lumi sections, objects, expected bits; say what they lack.
+
+    With a menu, also which of its algorithms look at what the files lack.
+    """
     from dataclasses import asdict
 
     from triggers.events.summary import summarize
 
-    source = _open(sources, format_, synthetic, seed, pileup)
-    with _progress("reading", source.info.n_crossings) as advance:
+    loaded = loaded_menu(menu)
+    source = opened_source(sources, format_, synthetic, seed, pileup, loaded)
+    with progress("reading", source.info.n_crossings) as advance:
         summary = summarize(source, advance)
+    about = source.info
     if as_json:
-        about = source.info
-        print_json({"source": about.name, "columns": _columns(about), **asdict(summary), "missing": about.missing})
+        of_menu = {} if loaded is None else {"menu": _menu_record(about, loaded)}
+        lists = {"missing": about.missing, "lacking": about.lacking, "expected_names": about.expected_names}
+        print_json({"source": about.name, "columns": _columns(about), **asdict(summary), **lists, **of_menu})
     else:
-        typer.echo(_summary_text(source.info, summary))
-
-
-@app.command()
-def show(
-    sources: Sources = None,
-    crossing: Annotated[int, typer.Option(min=0, help="The first crossing to show, counted from 0.")] = 0,
-    first: Annotated[int, typer.Option(min=1, help="How many crossings to show.")] = 1,
-    format_: Format = None,
-    synthetic: Synthetic = None,
-    seed: Seed = 1,
-    pileup: Pileup = 60.0,
-    as_json: JsonOption = False,
-) -> None:
-    """Print crossings in physical units: objects, sums, external channels, expected algorithms.
-
-    Energies are lower bin edges, which thresholds compare; eta and phi are bin centres.
-    """
-    from itertools import islice
-
-    from triggers.errors import BadValue
-    from triggers.events.show import crossing_record, crossing_text
-
-    source = _open(sources, format_, synthetic, seed, pileup)
-    chosen = islice(_decided(source), crossing, crossing + first)
-    records = [crossing_record(batch, row) for batch, row in chosen]
-    if not records:
-        what = f"there is no crossing {crossing}"
-        raise BadValue(source.info.name, what, f"choose one from 0 to {_count(source) - 1}")
-    if as_json:
-        print_json({"crossings": [{"number": crossing + i, **record} for i, record in enumerate(records)]})
-    else:
-        typer.echo("\n".join(crossing_text(record, crossing + i) for i, record in enumerate(records)), nl=False)
+        lines = [_summary_text(about, summary)]
+        if loaded is not None:
+            lines += _menu_lines(about, loaded)
+        typer.echo("\n".join(lines))
 
 
 @app.command()
 def convert(
-    out: Annotated[Path, typer.Option("--out", help="The file to write: .parquet, .arrow, .txt, .txt.gz or .txt.xz.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="The file to write: .parquet, .arrow, .txt, .txt.gz, .txt.xz, .root or .h5."),
+    ],
     sources: Sources = None,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="FORMAT", help="Format to write, such as open_data. Default: the suffix tells."),
+    ] = None,
     without: Annotated[list[str] | None, typer.Option(help="Leave out an optional column (may be repeated).")] = None,
+    menu: MenuOption = None,
     format_: Format = None,
     synthetic: Synthetic = None,
     seed: Seed = 1,
@@ -111,17 +89,19 @@ def convert(
     """Write crossings in another format; the file appears when it is complete."""
     from triggers.errors import UnknownName
     from triggers.events.formats import output_format
+    from triggers.events.held import not_held
     from triggers.events.summary import decided_rows
-    from triggers.events.writers import event_writer, not_held
+    from triggers.events.writers import event_writer
 
-    source = _open(sources, format_, synthetic, seed, pileup)
+    written = format_named(to, "--to") or output_format(out)
+    source = opened_source(sources, format_, synthetic, seed, pileup, loaded_menu(menu))
     about = source.info
     for name in without or []:
         if name not in about.optional_columns:
             raise UnknownName("--without", "optional column", name, about.optional_columns)
     kept = tuple(name for name in about.optional_columns if name not in (without or []))
     n_crossings = 0
-    with event_writer(out, kept) as writer, _progress("writing", about.n_crossings) as advance:
+    with event_writer(out, kept, written, about) as writer, progress("writing", about.n_crossings) as advance:
         for batch in source.batches(_ROWS):
             decided = decided_rows(batch)
             n_crossings += int(decided.sum())
@@ -129,7 +109,7 @@ def convert(
             context_is_told = "context" in kept or decided.all()
             writer.write(batch if context_is_told else batch.filter(decided))
             advance(batch.num_rows)
-    lost = not_held(output_format(out), kept)
+    lost = not_held(written, kept)
     if as_json:
         print_json({"out": str(out), "crossings": n_crossings, "bytes": out.stat().st_size, "not_held": lost})
     else:
@@ -138,51 +118,32 @@ def convert(
             typer.echo(f"  not held: {sentence}")
 
 
-def _open(sources: list[str] | None, format_: str | None, synthetic: int | None, seed: int, pileup: float) -> Source:
-    """The source that the arguments mean: files, or a generator."""
-    from triggers.errors import BadValue, UnknownName
-    from triggers.events.formats import SourceFormat
-    from triggers.events.open import open_source
-
-    if synthetic is not None:
-        if sources:
-            raise BadValue("--synthetic", f"does not go with files ({sources[0]})", "give files or --synthetic")
-        from triggers.events.synthetic import SyntheticSource
-
-        return SyntheticSource(synthetic, seed, pileup)
-    if not sources:
-        raise BadValue("SOURCE", "no event file is named", "name files, or generate crossings with --synthetic N")
-    if format_ is not None and format_ not in list(SourceFormat):
-        raise UnknownName("--format", "format", format_, list(SourceFormat))
-    return open_source(sources, None if format_ is None else SourceFormat(format_))
-
-
-def _decided(source: Source) -> Iterator[tuple[pa.RecordBatch, int]]:
-    """Batch and row of each decided crossing."""
-    from triggers.events.summary import decided_rows
-
-    for batch in source.batches(_ROWS):
-        for row in decided_rows(batch).nonzero()[0]:
-            yield batch, int(row)
-
-
-def _count(source: Source) -> int:
-    known = source.info.n_crossings
-    return known if known is not None else sum(1 for _ in _decided(source))
-
-
-@contextmanager
-def _progress(task: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A function to call with the number of rows done."""
-    with progress_bar() as bar:
-        number = bar.add_task(task, total=total)
-        yield lambda n: bar.advance(number, n)
-
-
 def _columns(about: SourceInfo) -> list[str]:
     from triggers.events.schema import schema_with
 
     return list(schema_with(about.optional_columns).names)
+
+
+def _menu_record(about: SourceInfo, menu: Menu) -> dict[str, Any]:
+    """What of a menu cannot be evaluated, or compared, on a source."""
+    from triggers.menu.lacking import lacking_of_menu
+
+    unknown = [name for name in about.expected_names if menu.algorithm(name) is None]
+    return {"name": menu.name, "look_at_lacking": lacking_of_menu(menu, about.lacking), "not_in_menu": unknown}
+
+
+def _menu_lines(about: SourceInfo, menu: Menu) -> list[str]:
+    """The same for people, algorithms grouped by what they look at."""
+    record = _menu_record(about, menu)
+    by_parts: dict[str, list[str]] = {}
+    for name, parts in record["look_at_lacking"].items():
+        by_parts.setdefault(", ".join(parts), []).append(name)
+    n = len(record["look_at_lacking"])
+    lines = [f"  {menu.name}: {n} of {len(menu.algorithms)} algorithms look at what is not known, which is zero"]
+    lines += [f"    {parts} ({len(names)}): {', '.join(names)}" for parts, names in by_parts.items()]
+    if record["not_in_menu"]:
+        lines.append(f"  seeds that the menu does not have: {', '.join(record['not_in_menu'])}")
+    return lines
 
 
 def _summary_text(about: SourceInfo, summary: SourceSummary) -> str:

@@ -162,7 +162,7 @@ def test_synthetic_crossings_stand_in_for_files(tmp_path: Path) -> None:
         (("info", "SAMPLE", "--format", "root"), "unknown format 'root'; use one of"),
         (("info", "SAMPLE", "--format", "test_vector"), "is not text"),
         (("convert", "SAMPLE", "--out", "SAMPLE"), "exists already"),
-        (("convert", "SAMPLE", "--out", "zb.root"), "unknown file suffix '.root'"),
+        (("convert", "SAMPLE", "--out", "zb.csv"), "unknown file suffix '.csv'"),
         (("convert", "SAMPLE", "--out", "x.arrow", "--without", "pileup"), "unknown optional column 'pileup'"),
     ],
 )

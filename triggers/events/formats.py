@@ -16,6 +16,11 @@ class SourceFormat(StrEnum):
     TEST_VECTOR = "test_vector"
     PARQUET = "parquet"
     ARROW = "arrow"
+    OPEN_DATA = "open_data"
+    L1_NTUPLE = "l1_ntuple"
+    L1_NTUPLE_EMULATED = "l1_ntuple_emulated"
+    NANOAOD = "nanoaod"
+    ADC2021 = "adc2021"
     SYNTHETIC = "synthetic"
 
 
@@ -28,8 +33,11 @@ SUFFIXES: Final = {
     ".arrows": SourceFormat.ARROW,
     ".ipc": SourceFormat.ARROW,
     ".feather": SourceFormat.ARROW,
+    ".root": SourceFormat.L1_NTUPLE,
+    ".h5": SourceFormat.ADC2021,
+    ".hdf5": SourceFormat.ADC2021,
 }
-"""The format that the end of a file's name stands for."""
+"""The format that the end of a file's name stands for; a look inside may refine it (`open.py`)."""
 
 ARROW_FILE_MAGIC: Final = b"ARROW1"
 ARROW_STREAM_MAGIC: Final = b"\xff\xff\xff\xff"
@@ -38,6 +46,8 @@ _MAGICS: Final = {
     b"PAR1": SourceFormat.PARQUET,
     ARROW_FILE_MAGIC: SourceFormat.ARROW,
     ARROW_STREAM_MAGIC: SourceFormat.ARROW,
+    b"root": SourceFormat.L1_NTUPLE,
+    b"\x89HDF\r\n\x1a\n": SourceFormat.ADC2021,
 }
 
 

@@ -18,12 +18,16 @@ class SourceInfo:
         n_crossings: decided crossings of one pass, or None if only reading tells.
         optional_columns: the optional columns of the event format that its batches have.
         missing: what the format cannot tell, with what follows, one sentence each.
+        lacking: the parts of the event format that are zero for lack of knowledge, named as in `lacking.py`.
+        expected_names: the algorithms whose decisions the source knows by name.
     """
 
     name: str
     n_crossings: int | None
     optional_columns: tuple[str, ...]
     missing: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
+    expected_names: tuple[str, ...] = ()
 
 
 class Source(Protocol):

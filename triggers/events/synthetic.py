@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from triggers.errors import BadValue
 from triggers.events import schema
 from triggers.events.crossings import batch_of
+from triggers.events.lacking import NEIGHBOURS
 from triggers.events.source import SourceInfo
 from triggers.events.synthetic_tables import MAX_PILEUP, tables
 
@@ -34,6 +35,10 @@ _NUMPY_TYPES: Final = {
 _MISSING: Final = (
     "Crossings are unrelated and at least 3 slots apart: conditions on neighbouring crossings see nothing.",
     "CICADA scores, calorimeter regions, muon showers and zero-degree calorimeters are zero.",
+)
+_LACKING: Final = (
+    *(NEIGHBOURS, "muon.shower", "sums.zdcp", "sums.zdcm"),
+    *("sums.cicada_0", "sums.cicada_1", "sums.cicada_2", "sums.cicada_3"),
 )
 _WHERE: Final = "synthetic source"
 
@@ -89,7 +94,7 @@ class SyntheticSource:
     def info(self) -> SourceInfo:
         """What is known before reading."""
         name = f"synthetic zero bias, seed {self.seed}, pile-up {self.pileup:g}"
-        return SourceInfo(name, self.n_crossings, OPTIONAL_COLUMNS, _MISSING)
+        return SourceInfo(name, self.n_crossings, OPTIONAL_COLUMNS, _MISSING, _LACKING)
 
     def batches(self, n_rows: int) -> Iterator[pa.RecordBatch]:
         """One pass, in batches of `n_rows` rows, the last one perhaps shorter; at least one batch, which may be empty.

@@ -1,4 +1,4 @@
-"""Writes crossings to Parquet, Arrow IPC and test-vector files, whole or not at all (`docs/formats.md`)."""
+"""Writes crossings to event files of every format that can hold them, whole or not at all (`docs/formats.md`)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,24 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from triggers.errors import BadValue, FileExists, FileMissing
-from triggers.events import schema, vector_lines
+from triggers.events import open_data_writer, schema, vector_lines
 from triggers.events.crossings import column_view, zero_column
 from triggers.events.formats import SourceFormat, output_format
+from triggers.events.notes import metadata_of
+from triggers.events.source import SourceInfo
 
 ROWS_PER_GROUP: Final = 1 << 16
 """Rows of a Parquet row group or an Arrow IPC batch: some 24 MB of the required columns."""
 
+_FILE_FORMATS: Final = (
+    SourceFormat.PARQUET,
+    SourceFormat.ARROW,
+    SourceFormat.TEST_VECTOR,
+    SourceFormat.OPEN_DATA,
+    SourceFormat.L1_NTUPLE,
+    SourceFormat.ADC2021,
+)
+"""The formats that are written."""
 _VECTOR_COLUMNS: Final = ("bx", *schema.OBJECT_COLUMNS, "expected")
 
 
@@ -37,7 +48,10 @@ class EventWriter(Protocol):
 
 @contextmanager
 def event_writer(
-    path: str | Path, optional_columns: tuple[str, ...] = (), format_: SourceFormat | None = None
+    path: str | Path,
+    optional_columns: tuple[str, ...] = (),
+    format_: SourceFormat | None = None,
+    about: SourceInfo | None = None,
 ) -> Iterator[EventWriter]:
     """Writes one event file; it appears under its name when the block ends well, and not at all otherwise.
 
@@ -45,12 +59,13 @@ def event_writer(
         path: the file; it must not exist yet.
         optional_columns: the optional columns of the event format that every batch has.
         format_: the format; by default the file's suffix tells.
+        about: where the crossings come from: what that source lacks is noted in Parquet and Arrow IPC files.
 
     Raises:
         FileExists: the file exists already.
         FileMissing: its folder does not exist.
         UnknownName: no format is given, and the suffix tells none.
-        BadValue: the file cannot be written, or the format is not one of files.
+        BadValue: the file cannot be written, or the format is not one that is written.
 
     Example:
         >>> with event_writer("sample.parquet", source.info.optional_columns) as writer:  # doctest: +SKIP
@@ -59,14 +74,14 @@ def event_writer(
     """
     target = Path(path)
     chosen = output_format(target) if format_ is None else format_
-    if chosen is SourceFormat.SYNTHETIC:
-        raise BadValue(target, "synthetic is not a format of files", "choose parquet, arrow or test_vector")
+    if chosen not in _FILE_FORMATS:
+        raise BadValue(target, f"{chosen} is not written", f"choose one of: {', '.join(_FILE_FORMATS)}")
     with whole_file(target) as partial:
         if chosen is SourceFormat.TEST_VECTOR:
             with _compressed(partial, target) as file:
                 yield _TestVectorWriter(file)
         else:
-            writer = _TableWriter(partial, schema.schema_with(optional_columns), chosen)
+            writer = _open_writer(partial, optional_columns, chosen, about)
             try:
                 yield writer
                 writer.flush()
@@ -74,20 +89,30 @@ def event_writer(
                 writer.close()
 
 
-def not_held(format_: SourceFormat, optional_columns: tuple[str, ...]) -> tuple[str, ...]:
-    """What a file of the format cannot hold of a source with these optional columns, one sentence each."""
-    if format_ is not SourceFormat.TEST_VECTOR:
-        return ()
-    others = [name for name in optional_columns if name not in ("expected", "expected_known", "context")]
-    times = [name for name in schema.TIME_COLUMNS if name != "bx"]
-    sentences = [f"{', '.join([*times, *others])}: the text has no place for them"]
-    if "context" in optional_columns:
-        sentences.append("context rows: readers make them from the first and the last lines")
-    if "expected" not in optional_columns:
-        sentences.append("expected bits: not known, written as 0")
-    elif "expected_known" in optional_columns:
-        sentences.append("expected_known: algorithm bits that are not known are written as 0")
-    return tuple(sentences)
+class _ClosingWriter(EventWriter, Protocol):
+    def flush(self) -> None:
+        """Writes what is pending."""
+        ...
+
+    def close(self) -> None:
+        """Ends the file."""
+        ...
+
+
+def _open_writer(
+    partial: Path, optional_columns: tuple[str, ...], format_: SourceFormat, about: SourceInfo | None
+) -> _ClosingWriter:
+    if format_ is SourceFormat.OPEN_DATA:
+        return open_data_writer.OpenDataWriter(partial, optional_columns)
+    if format_ is SourceFormat.L1_NTUPLE:
+        from triggers.events.l1_ntuple_writer import L1NtupleWriter  # ROOT and HDF5 load in half a second
+
+        return L1NtupleWriter(partial, optional_columns)
+    if format_ is SourceFormat.ADC2021:
+        from triggers.events.adc2021_writer import Adc2021Writer
+
+        return Adc2021Writer(partial)
+    return _TableWriter(partial, schema.schema_with(optional_columns).with_metadata(metadata_of(about)), format_)
 
 
 @contextmanager

@@ -14,9 +14,10 @@ from tests.triggers.events.events_data import ALL_OPTIONAL, random_batch, rows_o
 from triggers.errors import BadValue, FileExists, FileMissing, FileUnreadable, OutOfOrder, SchemaMismatch, UnknownName
 from triggers.events import schema, writers
 from triggers.events.crossings import column_view, slots
+from triggers.events.held import not_held
 from triggers.events.open import SourceFormat, open_source
 from triggers.events.readers.parquet import ParquetSource
-from triggers.events.writers import event_writer, not_held
+from triggers.events.writers import event_writer
 
 N_ROWS = 300
 
@@ -257,7 +258,7 @@ class TestWriting:
     def test_an_output_that_cannot_be_is_one_sentence(self, tmp_path: Path) -> None:
         with pytest.raises(FileMissing, match="no such folder"), event_writer(tmp_path / "no" / "zb.parquet"):
             pass
-        with pytest.raises(UnknownName, match=r"unknown file suffix '.root'"), event_writer(tmp_path / "zb.root"):
+        with pytest.raises(UnknownName, match=r"unknown file suffix '.csv'"), event_writer(tmp_path / "zb.csv"):
             pass
         with pytest.raises(BadValue, match="synthetic"), event_writer(tmp_path / "zb", (), SourceFormat.SYNTHETIC):
             pass

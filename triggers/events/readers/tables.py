@@ -18,6 +18,7 @@ from triggers.errors import BadValue, FileMissing, FileUnreadable, L1ChainError,
 from triggers.events import schema
 from triggers.events.crossings import batch_of, stranger_slots
 from triggers.events.formats import files_name
+from triggers.events.notes import Notes, notes_of
 from triggers.events.readers.time_order import TimeOrder
 from triggers.events.source import SourceInfo
 
@@ -27,10 +28,11 @@ _MADE_RUN: Final = 1
 
 @dataclass(frozen=True)
 class FileColumns:
-    """The columns of one file: those of the event format, in its order, and the others."""
+    """The columns of one file: those of the event format, in its order, and the others; what it says of its source."""
 
     known: tuple[str, ...]
     unknown: tuple[str, ...]
+    notes: Notes
 
     @property
     def optional(self) -> tuple[str, ...]:
@@ -40,7 +42,7 @@ class FileColumns:
     @property
     def missing(self) -> tuple[str, ...]:
         """What the file cannot tell, one sentence each."""
-        sentences = []
+        sentences = list(self.notes.missing)
         if made := [name for name in ("run", "lumi_section", "event") if name not in self.known]:
             sentences.append(f"{', '.join(made)}: not in the file, numbered anew")
         if "orbit" not in self.known:
@@ -70,7 +72,8 @@ def file_columns(path: Path, found: pa.Schema) -> FileColumns:
             raise SchemaMismatch(path, name, "there more than once", str(expected))
         if not _accepts(expected, found.field(name).type):
             raise SchemaMismatch(path, name, str(found.field(name).type), str(expected))
-    return FileColumns(known, tuple(name for name in found.names if name not in schema.FULL.names))
+    unknown = tuple(name for name in found.names if name not in schema.FULL.names)
+    return FileColumns(known, unknown, notes_of(found))
 
 
 def _accepts(expected: pa.DataType, found: pa.DataType) -> bool:
@@ -118,7 +121,9 @@ class TableSource(ABC):
         known = [count for count in counts if count is not None]
         n_crossings = sum(known) if len(known) == len(counts) else None
         missing = dict.fromkeys(sentence for columns in self._columns for sentence in columns.missing)
-        return SourceInfo(files_name(self._paths), n_crossings, self._columns[0].optional, tuple(missing))
+        lacking = dict.fromkeys(part for columns in self._columns for part in columns.notes.lacking)
+        optional = self._columns[0].optional
+        return SourceInfo(files_name(self._paths), n_crossings, optional, tuple(missing), tuple(lacking))
 
     def batches(self, n_rows: int) -> Iterator[pa.RecordBatch]:
         """One pass, in batches of at most `n_rows` rows; no batch spans two files.

@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from triggers.errors import FileUnreadable
-from triggers.events import schema, vector_lines
+from triggers.events import packing, schema, vector_lines
 from triggers.events.crossings import batch_of
 from triggers.events.formats import files_name, first_bytes
 from triggers.events.source import SourceInfo
@@ -31,6 +31,11 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _OPTIONAL: Final = ("expected", "expected_known", "context")
 _MADE_TIMES: Final = "run, lumi section, orbit and event number are made: the text has only the BX number"
 _SHORT_LINES: Final = "taus 8 to 11, ETMHF, HTMHF, CICADA and ZDC are zero: the lines have 36 object words"
+
+_WORDS_OF_SHORT_LINES: Final = 4
+_SHORT_LINES_LACK: Final = tuple(
+    f"sums.{name}" for name, (word, _) in packing.SUMS.items() if word >= _WORDS_OF_SHORT_LINES
+)
 
 
 class TestVectorSource:
@@ -70,7 +75,9 @@ class TestVectorSource:
             n_crossings += len(lines)
             any_short |= len(lines[0][1].split()) == len(vector_lines.SHORT.digits)
         missing = (_MADE_TIMES, *([_SHORT_LINES] if any_short else []))
-        return SourceInfo(files_name(self._paths), n_crossings, _OPTIONAL, missing)
+        return SourceInfo(
+            files_name(self._paths), n_crossings, _OPTIONAL, missing, _SHORT_LINES_LACK if any_short else ()
+        )
 
     def batches(self, n_rows: int) -> Iterator[pa.RecordBatch]:
         """One pass, in batches of at most `n_rows` rows; no batch spans two files.
