@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from models.backends import open_backend
 from models.repository import LoadedVersion
 from triggers.errors import BadValue
+from triggers.events import schema
 from triggers.events.synthetic import SyntheticSource, allocate
 
 Columns = Mapping[str, NDArray[np.generic]]
@@ -20,6 +21,8 @@ Columns = Mapping[str, NDArray[np.generic]]
 DEFAULT_CROSSINGS: Final = 1 << 20
 DEFAULT_BATCH: Final = 8192
 _REPEATS: Final = 5
+_MEAN_REGION: Final = 4.0
+"""Mean transverse energy of a calorimeter region, in hardware units."""
 
 
 @runtime_checkable
@@ -84,8 +87,12 @@ def measure(
 
 
 def _crossings(n: int, needed: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    """Synthetic crossings; calorimeter regions, which the synthetic source has not, fall off exponentially."""
     columns = allocate(n)
     SyntheticSource(n).fill(columns, 0)
+    if "regions" in needed:
+        energies = np.random.default_rng(n).standard_exponential((n, schema.N_REGIONS), np.float32)
+        columns["regions"] = (energies * np.float32(_MEAN_REGION)).astype(np.uint16)
     return {name: columns[name] for name in needed}
 
 

@@ -1,40 +1,34 @@
 """The inputs of networks, taken from the packed words of crossings (`docs/models.md`, "Inputs").
 
-Every input is a bit field of a word, so a table with one entry per value of that field gives any function of it
-exactly: the hardware integer itself, or the scaled network input. One kernel serves all lists of inputs.
+Every input is a function of a bit field of a word: the hardware integer itself, or the scaled network input. It is
+given by a table with an entry for each value of the field, from which `models.input_rules` finds shifts and sums that
+give the same. One kernel serves all lists of inputs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InputsInvalid
-from models.prefetch import prefetch
+from models.input_kernel import write_inputs
+from models.input_rules import InputColumn, Rule, field_columns, function_columns, look_up_columns
+from models.vectors import LANES, SQUARE, WORDS_AT_ONCE
 from triggers.events import packing, schema
 
 Columns = Mapping[str, NDArray[np.generic]]
 
 _WORD_BITS: Final = 32
-_FIELDS_AT_ONCE: Final = 3
-_BLOCK_ROWS: Final = 256
-"""Crossings that the kernel takes at a time: their words and inputs stay in the first cache."""
-_ADDRESS: Final = np.uint64
-_WORDS_PER_LINE: Final = 16
-"""Words of 32 bits in a cache line."""
 _ROWS: Final = {
     name: (schema.FULL.field(name).type.list_size, schema.numpy_dtype(schema.FULL.field(name).type))
     for name in (*schema.OBJECT_COLUMNS, "regions")
 }
 """Items of a row and their dtype, by column."""
-_NO_WORDS: Final = np.zeros((0, 0), np.uint32)
 
 
 class WordField(NamedTuple):
@@ -82,61 +76,106 @@ class InputLayout:
 
     @cached_property
     def hardware_table(self) -> InputTable:
-        """The table that writes the hardware integers themselves, int16."""
-        return input_table(self, self.values().astype(np.int16))
+        """The table that writes the hardware integers themselves."""
+        return input_table(self, self.values())
 
 
-class InputTable(NamedTuple):
-    """What the kernel needs to write the inputs of crossings.
+@dataclass(frozen=True)
+class InputTable:
+    """What the kernels need to make the inputs of crossings.
 
     Attributes:
         layout: where the inputs stand.
-        entries: the tables of all fields, one after the other; equal ones once.
-        steps: `(n_steps, 16) uint64`: number of the column, 32-bit word in its row; then for each of three fields of
-            this word shift, mask, first entry, number of the input, where fewer fields are repeated; then column and
-            word of a cache line that is fetched for the next block meanwhile, or a column that does not exist.
+        rules: `(n_inputs, 16) int64`, columns as `models.input_rules.InputColumn`.
+        entries: of the inputs that are looked up, int32.
+        unit: what the integers are multiplied with, where floating-point numbers are written.
+        quads: column and first 32-bit word of each four words that are read.
+        wide: integers beyond 32 bits, `(n_values, n_inputs)`, of which the kernel only finds the rows; else None.
     """
 
     layout: InputLayout
-    entries: NDArray[Any]
-    steps: NDArray[np.uint64]
+    rules: NDArray[np.int64]
+    entries: NDArray[np.int32]
+    unit: float
+    quads: tuple[tuple[str, int], ...]
+    wide: NDArray[np.int64] | None
+
+    @property
+    def n_words(self) -> int:
+        """Words of 32 bits that are read of a crossing."""
+        return WORDS_AT_ONCE * len(self.quads)
+
+    def sources(self, words: Columns) -> NDArray[np.int64]:
+        """Addresses and strides of the quads, as the kernels take them; `words`, from `contiguous`, must stay alive."""
+        return np.array([(words[c].ctypes.data + 4 * first, words[c].strides[0]) for c, first in self.quads], np.int64)
 
 
-def input_table(layout: InputLayout, written: NDArray[Any]) -> InputTable:
+def input_table(layout: InputLayout, codes: NDArray[np.int64], unit: float = 1.0) -> InputTable:
     """A table that writes a number for each value of each field.
 
     Args:
         layout: where the inputs stand.
-        written: `(n_values, n_inputs)`: what to write for each of `layout.values()`.
+        codes: `(n_values, n_inputs)`: integers to write for each of `layout.values()`.
+        unit: of these integers, a power of two; what is written as floating-point numbers is multiplied with it.
+
+    Raises:
+        InputsInvalid: a field crosses the border of two words of 32 bits.
     """
-    firsts: dict[bytes, int] = {}
-    entries: list[NDArray[Any]] = []
-    fields: dict[tuple[int, int], list[tuple[int, int, int, int]]] = {}
-    n_entries = 0
+    wide = codes if max(codes.max(initial=0), -codes.min(initial=0)) > np.iinfo(np.int32).max else None
+    if wide is not None:
+        codes = np.broadcast_to(np.arange(len(codes))[:, None], codes.shape)
+    quads = _quads({(field.column, word_of(field)[0]) for field in layout.fields})
+    rules = np.zeros((layout.n_inputs, len(InputColumn)), np.int64)
+    functions = _Functions()
     for i, place in enumerate(layout.fields):
-        table = np.ascontiguousarray(written[: len(place.values()), i])
-        key = table.tobytes()
-        if key not in firsts:
-            firsts[key] = n_entries
-            entries.append(table)
-            n_entries += len(table)
         word, shift = word_of(place)
-        column = layout.columns.index(place.column)
-        fields.setdefault((column, word), []).append((shift, place.field.mask, firsts[key], i))
-    steps = [
-        [*where, *(number for field in _filled(group[k : k + _FIELDS_AT_ONCE]) for number in field)]
-        for where, group in sorted(fields.items())
-        for k in range(0, len(group), _FIELDS_AT_ONCE)
-    ]
-    lines = [(column, word) for column, name in enumerate(layout.columns) for word in _first_words_of_lines(name)]
-    fetched = zip_longest(steps, lines[: len(steps)], fillvalue=(len(_ROWS), 0))
-    return InputTable(layout, np.concatenate(entries), np.array([[*step, *line] for step, line in fetched], _ADDRESS))
+        values = place.values()
+        order = np.argsort(values)
+        rule = {InputColumn.WORD: LANES * _row(quads, place.column, word)}
+        if place.field.bits:
+            rule |= field_columns(shift, place.field.bits, signed=place.field.signed)
+        rule |= functions.rule(values[order], codes[order, i])
+        rules[i, list(rule)] = list(rule.values())
+    return InputTable(layout, rules, functions.entries, unit, quads, wide)
 
 
-def _first_words_of_lines(column: str) -> range:
-    """The first words of the cache lines that a row fills; one at least."""
-    n_items, dtype = _ROWS[column]
-    return range(0, n_items * dtype.itemsize * 8 // _WORD_BITS, _WORDS_PER_LINE)
+class _Functions:
+    """Finds the functions of fields, each once, and collects the tables of those that must be looked up."""
+
+    def __init__(self) -> None:
+        self._found: Final[dict[tuple[int, bytes], Rule]] = {}
+        self.entries = np.zeros(1, np.int32)
+
+    def rule(self, x: NDArray[np.int64], codes: NDArray[np.int64]) -> Rule:
+        key = int(x[0]), codes.tobytes()
+        if key not in self._found:
+            self._found[key] = function_columns(x, codes) or self._looked_up(x, codes)
+        return self._found[key]
+
+    def _looked_up(self, x: NDArray[np.int64], codes: NDArray[np.int64]) -> Rule:
+        first = len(self.entries)
+        self.entries = np.append(self.entries, codes.astype(np.int32))
+        return look_up_columns(x, first)
+
+
+def _quads(words: set[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    quads: list[tuple[str, int]] = []
+    for column, word in sorted(words):
+        n_items, dtype = _ROWS[column]
+        n_words = n_items * dtype.itemsize * 8 // _WORD_BITS
+        if not (quads and quads[-1][0] == column and word < quads[-1][1] + WORDS_AT_ONCE):
+            quads.append((column, min(word, n_words - WORDS_AT_ONCE)))
+    return tuple(quads)
+
+
+def _row(quads: Sequence[tuple[str, int]], column: str, word: int) -> int:
+    """The place of a word among those that are read; a row of the last quads may have it twice."""
+    places = (
+        i * WORDS_AT_ONCE + word - first
+        for i, (other, first) in enumerate(quads)
+        if other == column and first <= word < first + WORDS_AT_ONCE
+    )
+    return next(places)
 
 
 def word_of(place: WordField) -> tuple[int, int]:
@@ -158,16 +197,60 @@ def fill_inputs(columns: Columns, table: InputTable, out: NDArray[Any]) -> None:
     Args:
         columns: packed words as the event format has them, at least `table.layout.columns`.
         table: from `input_table`.
-        out: `(n, n_inputs)`, of the table's dtype, C-contiguous; overwritten.
+        out: `(n, n_inputs)`, int16, int32, int64, float32 or float64, C-contiguous; overwritten.
 
     Raises:
         InputsInvalid: a column is missing, does not have `n` rows, or not its width and type.
     """
-    words = [_words(columns, name, len(out)) for name in table.layout.columns]
-    words += [_NO_WORDS] * (len(_ROWS) - len(words))  # a tuple of one length: compiled once
-    for array in (*words, table.entries, table.steps):
-        array.flags.writeable = False
-    _fill(tuple(words), table.entries, table.steps, out)
+    n, n_inputs = out.shape
+    words = contiguous(columns, table.layout, n)
+    if table.wide is not None:
+        rows = _written(words, table, n, np.dtype(np.int32))
+        out[...] = np.take_along_axis(table.wide, rows.astype(np.intp), axis=0) * np.array(table.unit, out.dtype)
+    elif n < LANES or n_inputs < SQUARE:
+        out[...] = _written(words, table, n, out.dtype)
+    else:
+        _write(words, table, out)
+
+
+def _written(words: Columns, table: InputTable, n: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The inputs `(n, n_inputs)`, also where the kernel needs more rows or columns than there are."""
+    n_inputs = table.layout.n_inputs
+    missing = max(SQUARE - n_inputs, 0)
+    padded = replace(table, rules=np.concatenate([table.rules, table.rules[:1].repeat(missing, axis=0)]))
+    out = np.empty((max(n, LANES), n_inputs + missing), dtype)
+    _write(words, padded, out)
+    return out[:n, :n_inputs]
+
+
+def _write(words: Columns, table: InputTable, out: NDArray[Any]) -> None:
+    write_inputs(
+        table.sources(words),
+        table.rules,
+        table.entries,
+        table.unit,
+        np.empty(table.n_words * LANES, np.int32),
+        np.empty(len(table.rules) * LANES, np.int32),
+        np.empty(LANES, np.int32),
+        out,
+    )
+
+
+def contiguous(columns: Columns, layout: InputLayout, n: int) -> dict[str, NDArray[np.generic]]:
+    """The columns in one piece each, at least one vector's rows.
+
+    Raises:
+        InputsInvalid: a column is missing, does not have `n` rows, or not its width and type.
+    """
+    result = {}
+    for name in layout.columns:
+        column, (n_items, dtype) = _column(columns, name), _ROWS[name]
+        if column.shape != (n, n_items) or column.dtype != dtype:
+            raise InputsInvalid(f"column '{name}'", f"{column.dtype} {column.shape}", f"{dtype} {(n, n_items)}")
+        if n < LANES:
+            column = np.concatenate([column, np.zeros((LANES - n, n_items), dtype)])
+        result[name] = np.ascontiguousarray(column)
+    return result
 
 
 def hardware_inputs(layout: InputLayout, columns: Columns) -> NDArray[np.int16]:
@@ -194,43 +277,3 @@ def _column(columns: Columns, name: str) -> NDArray[np.generic]:
     if name not in columns:
         raise InputsInvalid("crossings", f"columns {', '.join(columns) or '(none)'}", f"a column '{name}'")
     return columns[name]
-
-
-def _filled(group: Sequence[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
-    return [*group, *[group[-1]] * (_FIELDS_AT_ONCE - len(group))]
-
-
-def _words(columns: Columns, name: str, n_rows: int) -> NDArray[np.uint32]:
-    """The rows as words of 32 bits, `(n_rows, n_words)`."""
-    column, (n_items, dtype) = _column(columns, name), _ROWS[name]
-    if column.shape != (n_rows, n_items) or column.dtype != dtype:
-        raise InputsInvalid(f"column '{name}'", f"{column.dtype} {column.shape}", f"{dtype} {(n_rows, n_items)}")
-    return np.ascontiguousarray(column).view(np.uint32)
-
-
-@numba.njit(nogil=True, cache=True)
-def _fill(columns: Any, entries: Any, steps: Any, out: Any) -> None:
-    for first in range(0, len(out), _BLOCK_ROWS):
-        rows = _ADDRESS(first), _ADDRESS(min(first + _BLOCK_ROWS, len(out)))
-        for k in range(len(steps)):
-            words, fetched = columns[steps[k, 0]], steps[k, 14]
-            if fetched < len(columns):
-                _fill_block(words, columns[fetched], entries, steps, k, rows, out)
-            else:
-                _fill_block(words, None, entries, steps, k, rows, out)
-
-
-@numba.njit(nogil=True, cache=True)
-def _fill_block(words: Any, fetched: Any, entries: Any, steps: Any, k: Any, rows: Any, out: Any) -> None:
-    """Step k for the rows of a block; fetches a line of each row of the next block if `fetched` is not None."""
-    word, fetched_word = steps[k, 1], steps[k, 15]
-    shift_0, mask_0, entry_0, input_0 = steps[k, 2], steps[k, 3], steps[k, 4], steps[k, 5]
-    shift_1, mask_1, entry_1, input_1 = steps[k, 6], steps[k, 7], steps[k, 8], steps[k, 9]
-    shift_2, mask_2, entry_2, input_2 = steps[k, 10], steps[k, 11], steps[k, 12], steps[k, 13]
-    for row in range(rows[0], rows[1]):
-        if fetched is not None:
-            prefetch(fetched, (row + _ADDRESS(_BLOCK_ROWS)) * _ADDRESS(fetched.shape[1]) + fetched_word)
-        bits = _ADDRESS(words[row, word])
-        out[row, input_0] = entries[entry_0 + ((bits >> shift_0) & mask_0)]
-        out[row, input_1] = entries[entry_1 + ((bits >> shift_1) & mask_1)]
-        out[row, input_2] = entries[entry_2 + ((bits >> shift_2) & mask_2)]

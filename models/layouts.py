@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
 from models.errors import InputsInvalid
+from models.fixed_point import FixedPoint
 from models.inputs import InputLayout, WordField
 from models.network_document import InputElement, NetworkInputs, RegionGrid
+from triggers.errors import BadValue
 from triggers.events import packing, schema
 
 _MOMENTUM: Final = ("pt", "et")
@@ -17,6 +19,8 @@ _HALVED: Final = "hw >> 1"
 _REGION: Final = "region"
 REGION_ET: Final = packing.Field(0, 10)
 """Transverse energy of a calorimeter region; the bits above are no part of it."""
+_REGIONS: Final = "cicada-252"
+_REGION_ROWS: Final = 18
 _NOTHING: Final = packing.Field(0, 0)
 
 _OBJECT_COLUMNS: Final = {
@@ -100,7 +104,31 @@ def named_layout(name: LayoutName) -> InputLayout:
         >>> named_layout("gelato-l1-44").n_inputs
         44
     """
-    return _layout(named_elements(name), name)
+    return elements_layout(named_elements(name), name)
+
+
+def network_inputs(name: LayoutName | None, n_inputs: int, kind: FixedPoint, tensor: str = "inputs") -> NetworkInputs:
+    """The inputs of a network: those of a list that has a name, or numbers of which nothing is known.
+
+    Args:
+        name: of the list; None: nothing is known, and packed words cannot be scored.
+        n_inputs: how many there are.
+        kind: their type.
+        tensor: their name.
+
+    Raises:
+        BadValue: the list has another number of inputs.
+    """
+    unknown = [{"object": "input", "rank": i, "quantity": "value", "unit": "1"} for i in range(n_inputs)]
+    keys: dict[str, object] = {"elements": unknown}
+    if name is not None:
+        listed = named_elements(name)
+        if len(listed) != n_inputs:
+            raise BadValue(f"inputs '{name}'", f"are {len(listed)}, and {n_inputs} are read", "choose another list")
+        keys = {"elements": [element.model_dump() for element in listed]}
+        if name == _REGIONS:
+            keys = {"regions": {"rows": _REGION_ROWS, "columns": schema.N_REGIONS // _REGION_ROWS}}
+    return NetworkInputs.model_validate({"tensor": tensor, "type": str(kind), **keys})
 
 
 def layout_of(inputs: NetworkInputs, source: str) -> InputLayout:
@@ -114,8 +142,8 @@ def layout_of(inputs: NetworkInputs, source: str) -> InputLayout:
         InputsInvalid: one of them cannot be made of packed words.
     """
     if inputs.regions is not None:
-        return _layout(_region_elements(inputs.regions, source), source)
-    return _layout(inputs.elements or (), source)
+        return elements_layout(_region_elements(inputs.regions, source), source)
+    return elements_layout(inputs.elements or (), source)
 
 
 def _region_elements(grid: RegionGrid, source: str) -> tuple[InputElement, ...]:
@@ -128,7 +156,16 @@ def _region_elements(grid: RegionGrid, source: str) -> tuple[InputElement, ...]:
     )
 
 
-def _layout(elements: tuple[InputElement, ...], source: str) -> InputLayout:
+def elements_layout(elements: tuple[InputElement, ...], source: str) -> InputLayout:
+    """Where quantities stand in the packed words.
+
+    Args:
+        elements: the quantities.
+        source: whose, for messages.
+
+    Raises:
+        InputsInvalid: one of them cannot be made of packed words.
+    """
     return InputLayout(tuple(_place(element, f"{source}, input {i}") for i, element in enumerate(elements)))
 
 

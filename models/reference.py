@@ -13,6 +13,7 @@ from models.errors import InputsInvalid
 from models.fixed_point import FixedPoint
 from models.layouts import layout_of
 from models.network import Network
+from models.network_document import NetworkInputs
 
 N_RANDOM: Final = 256
 """Rows of each kind of random inputs."""
@@ -32,26 +33,31 @@ def reference_inputs(network: Network, seed: int) -> NDArray[np.generic]:
         network: whose inputs.
         seed: of the random numbers.
     """
+    return inputs_to_compare(network.document.inputs, network.n_inputs, seed)
+
+
+def inputs_to_compare(inputs: NetworkInputs, n_inputs: int, seed: int) -> NDArray[np.generic]:
+    """As `reference_inputs`, for what has no network but such inputs."""
     random = np.random.default_rng(seed)
-    low, high = _ranges(network)
-    shape = (N_RANDOM, network.n_inputs)
+    low, high = _ranges(inputs, n_inputs)
+    shape = (N_RANDOM, n_inputs)
     uniform = random.integers(low, high, shape, endpoint=True)
     present = np.where(random.random(shape) < _PART_PRESENT, random.integers(low, high, shape, endpoint=True), 0)
     sizes = random.random(shape) ** _STEEPNESS
     small = np.where(random.random(shape) < 0.5, np.trunc(low * sizes), np.trunc(high * sizes)).astype(np.int64)
     ends = np.where(random.random(shape) < 0.5, low, high)
     rows = [uniform, present, small, ends, low[None], high[None], np.zeros_like(low[None])]
-    return np.concatenate([*rows, _of_type(network.given_type, random, shape)])
+    return np.concatenate([*rows, _of_type(inputs.type, random, shape)])
 
 
-def _ranges(network: Network) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _ranges(inputs: NetworkInputs, n_inputs: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The least and greatest integer that stands in packed words for each input, else that its type holds."""
     try:
-        allowed = [place.field.allowed for place in layout_of(network.document.inputs, network.name).fields]
+        allowed = [place.field.allowed for place in layout_of(inputs, "inputs").fields]
     except InputsInvalid:
-        kind = network.given_type
+        kind = inputs.type
         least, greatest = (_clipped(_whole(code, kind.fraction_bits), _LARGEST) for code in kind.code_range)
-        allowed = [(least, greatest)] * network.n_inputs
+        allowed = [(least, greatest)] * n_inputs
     low, high = np.array(allowed, np.int64).T
     return low, high
 

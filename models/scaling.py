@@ -41,3 +41,21 @@ class InputScaling(StrictModel):
         difference = unscaled.quantise(unscaled.quantise(inputs) - np.array(self.offset, np.float64))
         scaled = unscaled.quantise(np.ldexp(difference, -np.array(self.shift)))
         return self.network_input_type.quantise(scaled).astype(np.float32)
+
+
+class FloatScaling(StrictModel):
+    """The scaling x′ = (x − offset) · factor of each input, computed in float64, rounded to float32.
+
+    Attributes:
+        offset: subtracted, hardware units; one for all inputs, or one of each.
+        factor: as many, or one for all.
+    """
+
+    offset: Annotated[tuple[FiniteFloat, ...], Field(strict=False, min_length=1)] = (0.0,)
+    factor: Annotated[tuple[FiniteFloat, ...], Field(strict=False, min_length=1)] = (1.0,)
+
+    def apply(self, inputs: ArrayLike) -> NDArray[np.float32]:
+        """Network inputs `(n, n_inputs) float32` from inputs `(n, n_inputs)` in hardware units."""
+        difference = np.asarray(inputs, np.float64) - np.array(self.offset, np.float64)
+        scaled: NDArray[np.float32] = (difference * np.array(self.factor, np.float64)).astype(np.float32)
+        return scaled

@@ -19,6 +19,8 @@ class ScoreKind(StrEnum):
 
     SUM_OF_SQUARES = "sum_of_squares"
     """Σ μᵢ² over all outputs: the distance from the latent space's origin, squared."""
+    OUTPUT = "output"
+    """The one number that the network gives; below 0 it is 0."""
 
 
 class Score(StrictModel):
@@ -47,9 +49,17 @@ class Score(StrictModel):
         """
         if outputs.ndim != 2:
             raise InputsInvalid("network outputs", f"shape {outputs.shape}", "(n, n_outputs)")
+        if self.kind is ScoreKind.OUTPUT:
+            return self._of_output(outputs)
         integers = np.empty(len(outputs), np.int32)
         _sums_of_squares(np.ascontiguousarray(outputs), float(self.integer_scale), self.largest_integer, integers)
         return integers
+
+    def _of_output(self, outputs: NDArray[np.float32]) -> NDArray[np.int32]:
+        if outputs.shape[1] != 1:
+            raise InputsInvalid("network outputs", f"{outputs.shape[1]} numbers", "one, which is the score")
+        scaled = np.floor(outputs[:, 0].astype(np.float64) * self.integer_scale)
+        return np.where(scaled < self.largest_integer, np.maximum(scaled, 0.0), self.largest_integer).astype(np.int32)
 
 
 @numba.njit(nogil=True, cache=True)

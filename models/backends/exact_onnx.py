@@ -58,7 +58,9 @@ class OnnxScorer:
             InputsInvalid: the inputs are not finite numbers of that shape.
         """
         codes = input_codes(self.network, inputs)
-        return self.score(codes.reshape(len(codes), -1).astype(self.graph.input_dtype)).astype(np.int64)
+        return self.score(codes.reshape(len(codes), self.network.n_inputs).astype(self.graph.input_dtype)).astype(
+            np.int64
+        )
 
 
 class ExactOnnxBackend:
@@ -92,8 +94,7 @@ class ExactOnnxBackend:
 
     @cached_property
     def _table(self) -> InputTable:
-        codes = codes_of_values(self.network, self._version.layout)
-        return input_table(self._version.layout, codes.astype(self._scorer.graph.input_dtype))
+        return input_table(self._version.layout, codes_of_values(self.network, self._version.layout))
 
     def score(self, columns: Columns) -> NDArray[np.int32]:
         """The menu's score integer of each crossing, `(n,) int32`, from packed words.

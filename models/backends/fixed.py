@@ -99,7 +99,7 @@ def run(network: Network, inputs: ArrayLike) -> dict[str, Integers]:
         InputsInvalid: the inputs are not of that shape, or not finite numbers.
     """
     dtype = np.dtype(np.int64 if integer_bits(network) <= _INT64_BITS else np.object_)
-    given = _given_codes(given_numbers(network, inputs), network.given_type).astype(dtype)
+    given = given_codes(given_numbers(network, inputs), network.given_type).astype(dtype)
     codes: Codes = {network.input_tensor: _network_inputs(network, given)}
     for layer in network.all_layers:
         codes[layer.output] = _STEPS[type(layer)](layer, codes, network.tensors)
@@ -113,7 +113,7 @@ def input_codes(network: Network, inputs: ArrayLike) -> Integers:
         InputsInvalid: as `run`.
     """
     dtype = np.dtype(np.int64 if integer_bits(network) <= _INT64_BITS else np.object_)
-    return _network_inputs(network, _given_codes(given_numbers(network, inputs), network.given_type).astype(dtype))
+    return _network_inputs(network, given_codes(given_numbers(network, inputs), network.given_type).astype(dtype))
 
 
 def score(network: Network, inputs: ArrayLike) -> NDArray[np.int64]:
@@ -136,15 +136,24 @@ def given_numbers(network: Network, inputs: ArrayLike) -> NDArray[np.generic]:
     Raises:
         InputsInvalid: they are not of that shape, or not finite numbers.
     """
+    return checked_numbers(network.n_inputs, inputs)
+
+
+def checked_numbers(n_inputs: int, inputs: ArrayLike) -> NDArray[np.generic]:
+    """The inputs as an array `(n, n_inputs)` of numbers.
+
+    Raises:
+        InputsInvalid: they are not of that shape, or not finite numbers.
+    """
     values = np.asarray(inputs)
-    if values.ndim != 2 or values.shape[1] != network.n_inputs or values.dtype.kind not in "iuf":
-        raise InputsInvalid("inputs", f"{values.dtype} of shape {values.shape}", f"numbers (n, {network.n_inputs})")
+    if values.ndim != 2 or values.shape[1] != n_inputs or values.dtype.kind not in "iuf":
+        raise InputsInvalid("inputs", f"{values.dtype} of shape {values.shape}", f"numbers (n, {n_inputs})")
     if not np.isfinite(values).all():
         raise InputsInvalid("inputs", "infinite or undefined numbers", "finite ones")
     return values
 
 
-def _given_codes(values: NDArray[np.generic], kind: FixedPoint) -> Integers:
+def given_codes(values: NDArray[np.generic], kind: FixedPoint) -> Integers:
     """Any finite numbers as codes of `kind`."""
     if values.dtype.kind == "f":
         return _float_codes(values.astype(np.float64), kind)

@@ -10,20 +10,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.backends.fixed import input_codes
-from models.backends.native_inputs import InputTables, NativeInputs, contiguous, native_inputs
-from models.backends.native_kernel import InputColumn, Program, Stage, run_program, scratch_for
+from models.backends.native_kernel import Program, run_program, scratch_for
 from models.backends.native_layout import narrow_rows
 from models.backends.native_program import compile_program
-from models.backends.network_parts import layers_alone
-from models.backends.vectors import LANES, WORDS_AT_ONCE
-from models.inputs import Columns, n_crossings
+from models.backends.network_parts import codes_of_values, layers_alone
+from models.input_rules import InputColumn
+from models.inputs import Columns, InputTable, contiguous, input_table, n_crossings
 from models.network import Network
 from models.repository import LoadedVersion
+from models.vectors import LANES, WORDS_AT_ONCE
 
 _QUAD_BYTES: Final = 4 * WORDS_AT_ONCE
-_CODES_ARE_READ: Final = InputTables(
-    np.zeros((0, len(InputColumn)), np.int64), np.zeros((0, 1, len(Stage)), np.int64), n_words=0
-)
+_CODES_ARE_READ: Final = np.zeros((0, len(InputColumn)), np.int64), np.zeros(1, np.int32)
+"""Rules and entries where there are no packed words."""
 
 
 class NativeScorer:
@@ -50,7 +49,9 @@ class NativeScorer:
         rows[:n, :n_inputs] = codes.reshape(n, n_inputs)
         starts = range(0, rows.strides[0], _QUAD_BYTES)
         sources = np.array([(rows.ctypes.data + start, rows.strides[0]) for start in starts], np.int64)
-        return _run(self.program, _CODES_ARE_READ, sources, len(rows))[:n].astype(np.int64)
+        scores = np.empty(len(rows), np.int32)
+        run_program(self.program, sources, *_CODES_ARE_READ, scratch_for(self.program, 0), scores)
+        return scores[:n].astype(np.int64)
 
 
 class NativeBackend:
@@ -77,15 +78,20 @@ class NativeBackend:
         return self._version.layout.columns
 
     @cached_property
-    def _inputs(self) -> NativeInputs:
-        return native_inputs(self._scorer.network, self._version.layout)
+    def _table(self) -> InputTable:
+        return input_table(self._version.layout, codes_of_values(self._scorer.network, self._version.layout))
+
+    @cached_property
+    def _rules(self) -> NDArray[np.int64]:
+        """An even number of inputs; the last may stand twice."""
+        rules = self._table.rules
+        return np.concatenate([rules, rules[len(rules) - len(rules) % 2 :]])
 
     def score(self, columns: Columns) -> NDArray[np.int32]:
         """The menu's score integer of each crossing, `(n,) int32`, from packed words.
 
         Raises:
             InputsInvalid: an input cannot be made of packed words, or a column is not as the event format says.
-            BackendLimit: shifts and sums do not make the inputs of packed words.
         """
         return self._score(columns, self._scorer.program)
 
@@ -106,11 +112,8 @@ class NativeBackend:
 
     def _score(self, columns: Columns, program: Program) -> NDArray[np.int32]:
         n = n_crossings(self._version.layout, columns)
-        words = contiguous(columns, self._version.layout)  # `sources` holds their addresses
-        return _run(program, self._inputs.tables, self._inputs.sources(words), max(n, LANES))[:n]
-
-
-def _run(program: Program, inputs: InputTables, sources: NDArray[np.int64], n: int) -> NDArray[np.int32]:
-    scores = np.empty(n, np.int32)
-    run_program(program, sources, inputs.table, inputs.stages, scratch_for(program, inputs.n_words), scores)
-    return scores
+        words = contiguous(columns, self._version.layout, n)  # `sources` holds their addresses
+        scores = np.empty(max(n, LANES), np.int32)
+        scratch = scratch_for(program, self._table.n_words)
+        run_program(program, self._table.sources(words), self._rules, self._table.entries, scratch, scores)
+        return scores[:n]

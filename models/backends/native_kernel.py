@@ -9,20 +9,19 @@ which dense layers multiply two at a time; and `wide`, one code to an item, whic
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.backends.vectors import (
+from models.input_kernel import OPTIONS, input_of_words, read_words
+from models.vectors import (
     LANES,
-    WORDS_AT_ONCE,
     add,
     add_pair_products,
     bit_and,
     bit_or,
-    bit_xor,
     greatest,
     least,
     lengthened,
@@ -34,7 +33,6 @@ from models.backends.vectors import (
     splat,
     store,
     subtract,
-    transpose,
 )
 
 OUTPUTS_AT_ONCE: Final = 4
@@ -73,18 +71,6 @@ class Stage(IntEnum):
     HIGH = 8
 
 
-class InputColumn(IntEnum):
-    """Columns of an input, from a word w: (((((w << field_left) ^ flip) >> field_right) << left) − offset) >> right."""
-
-    ROW = 0
-    FIELD_LEFT = 1
-    FLIP = 2
-    FIELD_RIGHT = 3
-    LEFT = 4
-    OFFSET = 5
-    RIGHT = 6
-
-
 class Program(NamedTuple):
     """A network as tables.
 
@@ -116,20 +102,17 @@ _LEFT, _DROPPED, _ADDEND, _SIGN, _TIE = (
     int(column) for column in (Stage.LEFT, Stage.DROPPED, Stage.ADDEND, Stage.SIGN, Stage.TIE)
 )
 _WRAP_MASK, _WRAP_LOW, _LOW, _HIGH = (int(c) for c in (Stage.WRAP_MASK, Stage.WRAP_LOW, Stage.LOW, Stage.HIGH))
-_ROW, _FIELD_LEFT, _FLIP, _FIELD_RIGHT, _INPUT_LEFT, _OFFSET, _INPUT_RIGHT = (int(column) for column in InputColumn)
 _NO_WRAP: Final = -1
 _HALF_BITS: Final = 16
 _HALF_MASK: Final = 0xFFFF
-_OPTIONS: Final[dict[str, Any]] = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": False}
-"""Nothing here allocates, so numba need not count references (`_nrt`), which would take longer than the sums."""
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def _all(number):
     return splat(np.int32(number))
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def _converted(value, stages, k, i):
     """One stage of a vector."""
     if stages[k, i, _LEFT]:
@@ -143,7 +126,7 @@ def _converted(value, stages, k, i):
     return least(greatest(value, _all(stages[k, i, _LOW])), _all(stages[k, i, _HIGH]))
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def _converted_long(value, stages, k):
     """One stage of a vector of int64."""
     value = shift_left(value, splat(stages[k, 0, _LEFT]))
@@ -155,12 +138,12 @@ def _converted_long(value, stages, k):
     return least(greatest(value, splat(stages[k, 0, _LOW])), splat(stages[k, 0, _HIGH]))
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def _packed(low, high):
     return bit_or(bit_and(low, _all(_HALF_MASK)), shift_left(high, _all(_HALF_BITS)))
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def _sums(program, unit, narrow, wide):
     units = program.units
     kind, first, last = units[unit, 0], units[unit, 1], units[unit, 2]
@@ -186,7 +169,7 @@ def _sums(program, unit, narrow, wide):
         store(wide, out + 3 * LANES, d)
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def _products(program, unit, wide):
     """Each product takes the unit's first stage, the sum the others."""
     units, factors = program.units, program.factors
@@ -202,7 +185,7 @@ def _products(program, unit, wide):
     store(wide, units[unit, 5], shortened(total))
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def _run(program, narrow, wide):
     for unit in range(len(program.units)):
         kind = program.units[unit, 0]
@@ -215,26 +198,12 @@ def _run(program, narrow, wide):
             store(narrow, program.units[unit, 5], _packed(low, high))
 
 
-@njit(**_OPTIONS)
-def _input(words, inputs, stages, i):
-    value = load(words, inputs[i, _ROW])
-    value = bit_xor(shift_left(value, _all(inputs[i, _FIELD_LEFT])), _all(inputs[i, _FLIP]))
-    value = shift_left(shift_right(value, _all(inputs[i, _FIELD_RIGHT])), _all(inputs[i, _INPUT_LEFT]))
-    value = shift_right(subtract(value, _all(inputs[i, _OFFSET])), _all(inputs[i, _INPUT_RIGHT]))
-    return _converted(value, stages, i, 0)
-
-
-@njit(**_OPTIONS)
-def _inputs(words, inputs, stages, narrow):
-    for i in range(0, len(inputs), 2):
-        codes = _packed(_input(words, inputs, stages, i), _input(words, inputs, stages, i + 1))
-        store(narrow, (i >> 1) * LANES, codes)
-
-
-@njit(**_OPTIONS)
-def _read(sources, start, out):
-    for k in range(len(sources)):
-        transpose(sources[k, 0] + start * sources[k, 1], sources[k, 1], out, k * WORDS_AT_ONCE * LANES)
+@njit(**OPTIONS)
+def _inputs(scratch, rules, entries):
+    for i in range(0, len(rules), 2):
+        low = input_of_words(scratch.words, rules, entries, i, scratch.entries)
+        high = input_of_words(scratch.words, rules, entries, i + 1, scratch.entries)
+        store(scratch.narrow, (i >> 1) * LANES, _packed(low, high))
 
 
 class Scratch(NamedTuple):
@@ -244,11 +213,13 @@ class Scratch(NamedTuple):
         words: rows of packed words.
         narrow: as `Program` says.
         wide: as `Program` says; row 0 holds ones.
+        entries: an input that is looked up.
     """
 
     words: NDArray[np.int32]
     narrow: NDArray[np.int32]
     wide: NDArray[np.int32]
+    entries: NDArray[np.int32]
 
 
 def scratch_for(program: Program, n_words: int) -> Scratch:
@@ -257,27 +228,28 @@ def scratch_for(program: Program, n_words: int) -> Scratch:
         words=np.zeros(n_words * LANES, np.int32),
         narrow=np.zeros(program.n_narrow * LANES, np.int32),
         wide=np.ones(program.n_wide * LANES, np.int32),
+        entries=np.zeros(LANES, np.int32),
     )
 
 
-@njit(**_OPTIONS)
-def run_program(program, sources, inputs, input_stages, scratch, scores):
+@njit(**OPTIONS)
+def run_program(program, sources, rules, entries, scratch, scores):
     """The score integers of crossings.
 
     Args:
         program: the network's.
-        sources: `(n, 2) int64`: for each four words of a row, the address in the first row, and bytes from row to row.
-        inputs: `(n_inputs, 7) int64`, an even number: how they are made of words; empty: the words are narrow codes.
-        input_stages: `(n_inputs, 1, 9) int64`.
+        sources: as `read_words` takes them.
+        rules: as `input_of_words` takes them, an even number; empty: the words are narrow codes.
+        entries: the same.
         scratch: from `scratch_for`.
         scores: `(n_crossings,) int32`, at least 64; overwritten.
     """
     for block in range(0, len(scores), LANES):
         start = min(block, len(scores) - LANES)  # the last block goes over some crossings once more
-        if len(inputs):
-            _read(sources, start, scratch.words)
-            _inputs(scratch.words, inputs, input_stages, scratch.narrow)
+        if len(rules):
+            read_words(sources, start, scratch.words)
+            _inputs(scratch, rules, entries)
         else:
-            _read(sources, start, scratch.narrow)
+            read_words(sources, start, scratch.narrow)
         _run(program, scratch.narrow, scratch.wide)
         store(scores, start, load(scratch.wide, program.score))

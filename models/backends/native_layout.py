@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.backends.native_kernel import OUTPUTS_AT_ONCE, Program, Stage, Unit
 from models.backends.native_sums import ONE, SIGN_BIT, Conversion, Exact, Sums
-from models.backends.vectors import LANES, WORDS_AT_ONCE
+from models.vectors import LANES, WORDS_AT_ONCE
 
 Product = tuple[int, int, int]
 """Two elements, or one and `ONE`, and the weight of their product."""

@@ -12,9 +12,10 @@ from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 
 from models.backends.onnx_session import session_options
 from models.errors import InputsInvalid, ManifestInvalid, NetworkUnreadable
-from models.inputs import Columns, fill_inputs, input_table, n_crossings
+from models.inputs import Columns, InputLayout, InputTable, fill_inputs, hardware_inputs, input_table, n_crossings
 from models.manifest import MANIFEST_FILE, ONNX_FILE
 from models.repository import LoadedVersion
+from models.scaling import InputScaling
 
 _LOAD_ERRORS: Final = (
     onnx_errors.Fail,
@@ -45,10 +46,10 @@ class OnnxBackend:
         manifest = version.manifest
         if manifest.inputs is None or manifest.score is None:
             raise ManifestInvalid(version.folder / MANIFEST_FILE, f"states no inputs and score of {ONNX_FILE}")
-        self._layout: Final = version.layout
-        self._n_inputs: Final = self._layout.n_inputs
-        self._scaling: Final = manifest.inputs.scaling
-        self._table: Final = input_table(self._layout, self._scaling.apply(self._layout.values()))
+        self._version: Final = version
+        self._n_inputs: Final = len(manifest.inputs.listed)
+        self._scaling: Final = manifest.inputs.rule
+        self._table: Final = _table(version.layout, manifest.inputs.scaling) if manifest.inputs.scaling else None
         self._score: Final = manifest.score
         self._session: Final = _session(version, self._n_inputs)
         self._input_name: Final[str] = self._session.get_inputs()[0].name
@@ -56,19 +57,28 @@ class OnnxBackend:
 
     @property
     def needed_columns(self) -> tuple[str, ...]:
-        """The columns of the event format that `score` reads."""
-        return self._layout.columns
+        """The columns of the event format that `score` reads.
+
+        Raises:
+            InputsInvalid: an input cannot be made of packed words.
+        """
+        return self._version.layout.columns
 
     def score(self, columns: Columns) -> NDArray[np.int32]:
         """The menu's score integer of each crossing, `(n,) int32`, from packed words.
 
         Raises:
-            InputsInvalid: a column is not of the event format's shape.
+            InputsInvalid: an input cannot be made of packed words, or a column is not of the event format's shape.
         """
-        integers = np.empty(n_crossings(self._layout, columns), np.int32)
+        layout = self._version.layout
+        integers = np.empty(n_crossings(layout, columns), np.int32)
         for rows in self._blocks(len(integers)):
             block = self._block[: rows.stop - rows.start]
-            fill_inputs({name: columns[name][rows] for name in self.needed_columns}, self._table, block)
+            words = {name: columns[name][rows] for name in layout.columns}
+            if self._table is None:
+                block[:] = self._scaling.apply(hardware_inputs(layout, words))
+            else:
+                fill_inputs(words, self._table, block)
             integers[rows] = self._run(block)
         return integers
 
@@ -97,6 +107,12 @@ class OnnxBackend:
     def _run(self, network_inputs: NDArray[np.float32]) -> NDArray[np.int32]:
         (outputs,) = self._session.run(None, {self._input_name: network_inputs})
         return self._score.integers(outputs)
+
+
+def _table(layout: InputLayout, scaling: InputScaling) -> InputTable:
+    """What to write for each value of each field, scaled."""
+    unit = 2.0**-scaling.network_input_type.fraction_bits
+    return input_table(layout, (scaling.apply(layout.values()) / unit).astype(np.int64), unit)
 
 
 def _session(version: LoadedVersion, n_inputs: int) -> onnxruntime.InferenceSession:

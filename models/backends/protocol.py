@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -57,3 +58,18 @@ class BackendFactory(Protocol):
             models.errors.ModelError: the version lacks what this backend needs, or it is damaged.
         """
         ...
+
+
+@dataclass(frozen=True)
+class CostlyFactory:
+    """A factory that takes seconds or more, such as a compiler's; used only where its backend is asked for.
+
+    Attributes:
+        make: the factory itself.
+    """
+
+    make: Callable[[LoadedVersion], Backend]
+
+    def __call__(self, version: LoadedVersion) -> Backend:
+        """A new backend for the calling thread; raises what `make` does."""
+        return self.make(version)

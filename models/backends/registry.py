@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
-from models.backends.protocol import Backend, BackendFactory
+from models.backends.protocol import Backend, BackendFactory, CostlyFactory
 from models.errors import BackendMissing
 from models.repository import LoadedVersion
 
@@ -15,6 +15,12 @@ ENTRY_POINT_GROUP: Final = "l1chain.backends"
 def backend_names() -> tuple[str, ...]:
     """The backends that installed distributions register, in alphabetical order."""
     return tuple(sorted(_entry_points()))
+
+
+def quick_backend_names() -> tuple[str, ...]:
+    """Those of them that open in a moment: an import compares these unless it is asked for all."""
+    points = _entry_points()
+    return tuple(name for name in backend_names() if not isinstance(points[name].load(), CostlyFactory))
 
 
 def open_backend(name: str, version: LoadedVersion) -> Backend:

@@ -106,6 +106,13 @@ def test_the_backend_prefers_a_network_to_a_graph(tmp_path, make_version) -> Non
     assert isinstance(open_onnx(version_from(encoder_document(0))), ExactOnnxBackend)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_no_crossings_have_no_scores(seed: int) -> None:
+    network = random_network(seed)
+    nothing = np.zeros((0, network.n_inputs), np.int64)
+    assert fixed.score(network, nothing).shape == OnnxScorer(network).score_inputs(nothing).shape == (0,)
+
+
 def test_other_inputs_are_refused() -> None:
     backend = ExactOnnxBackend(version_from(encoder_document(0)))
     with pytest.raises(InputsInvalid):

@@ -7,12 +7,13 @@ from typing import get_args
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import InputsInvalid
 from models.fixed_point import FixedPoint
-from models.inputs import InputLayout, WordField, fill_inputs, hardware_inputs, input_table
+from models.input_rules import InputColumn
+from models.inputs import InputLayout, InputTable, WordField, fill_inputs, hardware_inputs, input_table
 from models.layouts import LayoutName, layout_of, named_elements, named_layout
 from models.network_document import InputElement, NetworkInputs
 from models.scaling import InputScaling
@@ -145,9 +146,10 @@ def test_regions_of_another_grid_are_refused() -> None:
 
 def test_a_field_across_two_words_is_refused() -> None:
     with pytest.raises(InputsInvalid, match="found a field across two words of 32 bits"):
-        input_table(InputLayout((WordField("muon", 0, packing.Field(30, 4)),)), np.zeros((16, 1), np.float32))
+        input_table(InputLayout((WordField("muon", 0, packing.Field(30, 4)),)), np.zeros((16, 1), np.int64))
 
 
+@settings(deadline=None)  # the first call compiles
 @given(
     offset=st.integers(-300, 300),
     shift=st.integers(-2, 9),
@@ -160,13 +162,49 @@ def test_scaled_inputs_from_words_are_the_scaling_of_the_hardware_inputs(columns
         offset=(offset,) * 57,
         shift=(shift,) * 57,
     )
+    unit = 2.0**-scaling.network_input_type.fraction_bits
+    table = input_table(AXOL1TL, (scaling.apply(AXOL1TL.values()) / unit).astype(np.int64), unit)
     out = np.empty((20, 57), np.float32)
-    fill_inputs(columns_of_20, input_table(AXOL1TL, scaling.apply(AXOL1TL.values())), out)
+    fill_inputs(columns_of_20, table, out)
     assert np.array_equal(out, scaling.apply(hardware_inputs(AXOL1TL, columns_of_20)))
+    if shift >= 0:  # else large momenta wrap in ap_fixed<18,13>
+        assert not looked_up(table).any()
+
+
+def looked_up(table: InputTable) -> np.ndarray:
+    return table.rules[:, InputColumn.ENTRY] >= 0
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.int64, np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 63, 64, 65, 200])
+def test_any_function_of_a_field_is_written_in_any_type(random_columns, dtype: type, n: int) -> None:
+    layout = layout_of(inputs_of(*named_elements("axol1tl-57")[:20]), "a list")
+    codes = np.random.default_rng(n).integers(-(2**15), 2**15, layout.values().shape)
+    table = input_table(layout, codes, 0.25 if np.dtype(dtype).kind == "f" else 1.0)
+    columns, out = random_columns(n, n), np.empty((n, 20), dtype)
+    fill_inputs(columns, table, out)
+    values, hardware = layout.values(), hardware_inputs(layout, columns)
+    for i, place in enumerate(layout.fields):
+        function = dict(zip(values[: 1 << place.field.bits, i].tolist(), codes[:, i].tolist(), strict=False))
+        assert out[:, i].tolist() == [function[value] * table.unit for value in hardware[:, i].tolist()]
+    assert looked_up(table).sum() == sum(place.field.bits > 0 for place in layout.fields)
 
 
 def test_equal_tables_are_kept_once() -> None:
-    assert len(named_layout("cicada-252").hardware_table.entries) == 1024
+    layout = named_layout("cicada-252")
+    codes = np.random.default_rng(0).integers(0, 9, 1024)[:, None].repeat(252, axis=1)
+    table = input_table(layout, codes)
+    assert looked_up(table).all()
+    assert 1024 <= len(table.entries) <= 1025
+
+
+def test_integers_beyond_32_bits_are_written_too(random_columns) -> None:
+    layout, columns = named_layout("adc2021-57"), random_columns(100, 5)
+    table = input_table(layout, (layout.values() << 40) + 3)
+    for dtype in (np.int64, np.float64):
+        out = np.empty((100, 57), dtype)
+        fill_inputs(columns, table, out)
+        assert np.array_equal(out, (hardware_inputs(layout, columns).astype(np.int64) << 40) + 3)
 
 
 def test_slices_of_arrow_columns_are_read_where_they_begin(random_columns, slow_inputs) -> None:

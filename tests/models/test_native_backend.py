@@ -18,10 +18,10 @@ from models.backends.exact_onnx import ExactOnnxBackend
 from models.backends.native import NativeBackend, NativeScorer
 from models.backends.native_kernel import Unit
 from models.backends.native_program import compile_program
-from models.backends.vectors import LANES
 from models.errors import BackendLimit, InputsInvalid
 from models.fixed_point import Overflow, Rounding
 from models.inputs import hardware_inputs
+from models.vectors import LANES
 from tests.models.encoder_networks import encoder_document, network_from, region_document, sum_document, version_from
 from tests.models.random_networks import ALL_OPS, random_inputs, random_network
 

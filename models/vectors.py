@@ -4,7 +4,7 @@ numba has no such type; here it gets one, with the few operations that fixed-poi
 LLVM's portable instructions, so any processor runs them; an instruction for dot products of int16 pairs is used where
 there is one.
 """
-# numba's cache knows the file of the kernel alone: after a change here, touch native_kernel.py.
+# numba's cache knows the files of the kernels alone: after a change here, touch input_kernel.py and native_kernel.py.
 # numba reads the parameters' names, and passes more than each function needs
 # ruff: noqa: ARG001
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators, disable-error-code="misc"
@@ -27,6 +27,9 @@ LANES: Final = 64
 
 WORDS_AT_ONCE: Final = 4
 """Neighbouring words that `transpose` reads of a row."""
+
+SQUARE: Final = 16
+"""Rows and items of a row that `store_rows` writes."""
 
 _ROWS_AT_ONCE: Final = 16
 _ITEM_BYTES: Final = 4
@@ -189,9 +192,9 @@ subtract: Final = _lane_by_lane(lambda builder, a, b: builder.sub(a, b))
 multiply: Final = _lane_by_lane(lambda builder, a, b: builder.mul(a, b))
 bit_and: Final = _lane_by_lane(lambda builder, a, b: builder.and_(a, b))
 bit_or: Final = _lane_by_lane(lambda builder, a, b: builder.or_(a, b))
-bit_xor: Final = _lane_by_lane(lambda builder, a, b: builder.xor(a, b))
 shift_left: Final = _lane_by_lane(lambda builder, a, b: builder.shl(a, b))
 shift_right: Final = _lane_by_lane(lambda builder, a, b: builder.ashr(a, b))
+shift_right_unsigned: Final = _lane_by_lane(lambda builder, a, b: builder.lshr(a, b))
 least: Final = _lane_by_lane(lambda builder, a, b: builder.select(builder.icmp_signed("<", a, b), a, b))
 greatest: Final = _lane_by_lane(lambda builder, a, b: builder.select(builder.icmp_signed(">", a, b), a, b))
 
@@ -232,3 +235,60 @@ def transpose(typing_context, address, row_bytes, out, index):
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, out, types.intp), emit
+
+
+@intrinsic
+def store_rows(typing_context, lanes, index, unit, out, item, row_items):
+    """Write 16 items of 16 rows, from 16 vectors that hold an item of 64 rows each.
+
+    Args:
+        typing_context: numba's.
+        lanes: one-dimensional, int32.
+        index: in `lanes`, of the first of the 16 rows in the first of the 16 vectors.
+        unit: what the integers are multiplied with, float64; only if `out` is of floating-point numbers.
+        out: where to write, of whatever type; nothing is checked.
+        item: the first item of the first row, counted from the array's first.
+        row_items: from one row to the next.
+    """
+
+    def emit(context, builder, signature, arguments):
+        lanes, index, unit, out, item, row_items = arguments
+        vector = ir.VectorType(_I32, SQUARE)
+
+        def item_of_rows(i: int) -> Any:
+            place = builder.add(index, ir.Constant(index.type, i * LANES))
+            address = _address(context, builder, signature.args[0], lanes, place, vector)
+            return builder.load(address, align=_ITEM_BYTES)
+
+        kind = signature.args[3].dtype
+        written = ir.VectorType(context.get_value_type(kind), SQUARE)
+        for i, row in enumerate(_transposed(builder, [item_of_rows(i) for i in range(SQUARE)])):
+            place = builder.add(item, builder.mul(row_items, ir.Constant(row_items.type, i)))
+            numbers = _as_numbers(builder, row, kind, written, unit)
+            address = _address(context, builder, signature.args[3], out, place, written)
+            builder.store(numbers, address, align=kind.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(lanes, types.intp, types.float64, out, types.intp, types.intp), emit
+
+
+def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
+    """A square matrix turned over: of two rows half the matrix apart, the items are shuffled like cards."""
+    n = len(rows)
+    for _ in range(n.bit_length() - 1):
+        pairs = list(zip(rows[: n // 2], rows[n // 2 :], strict=True))
+        cards = [[lane for i in range(n // 2) for lane in (first + i, n + first + i)] for first in (0, n // 2)]
+        rows = [_select(builder, a, b, lanes) for a, b in pairs for lanes in cards]
+    return rows
+
+
+def _as_numbers(builder: Any, integers: Any, kind: Any, written: Any, unit: Any) -> Any:
+    """int32 lanes as numbers of another kind, times the unit if these are floating-point."""
+    if isinstance(kind, types.Float):
+        factor = builder.fptrunc(unit, written.element) if kind.bitwidth < types.float64.bitwidth else unit
+        undefined = ir.Constant(written, ir.Undefined)
+        factors = _select(builder, builder.insert_element(undefined, factor, _I32(0)), undefined, [0] * SQUARE)
+        return builder.fmul(builder.sitofp(integers, written), factors)
+    if kind.bitwidth == _I32.width:
+        return integers
+    return (builder.sext if kind.bitwidth > _I32.width else builder.trunc)(integers, written)
