@@ -165,8 +165,9 @@ def _opened(menu: str, sources: list[str], models: Path | None, muon_phi: str) -
 
     if muon_phi not in set(MuonPhi):
         raise UnknownName("--axol1tl-muon-phi", "muon phi", muon_phi, list(MuonPhi))
-    source = open_source(sources)
-    return OfflineMenu(load_menu(menu), open_repository(models), MuonPhi(muon_phi)), source
+    loaded = load_menu(menu)
+    source = open_source(sources, algorithms={algorithm.name: algorithm.index for algorithm in loaded.algorithms})
+    return OfflineMenu(loaded, open_repository(models), MuonPhi(muon_phi)), source
 
 
 @contextmanager

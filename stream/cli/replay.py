@@ -38,9 +38,9 @@ def replay(
     sample_prescale: Annotated[
         float | None, typer.Option(help="Normalise by the source's lumi sections: prescale of its trigger.")
     ] = None,
-    target_luminosity: Annotated[float | None, typer.Option(help="Scale rates to it, linearly [cm⁻² s⁻¹].")] = None,
+    target_luminosity: Annotated[float | None, typer.Option(help="Scale rates to it, linearly (in cm⁻² s⁻¹).")] = None,
     luminosity: Annotated[
-        float | None, typer.Option(help="The source's own [cm⁻² s⁻¹]; else from its pile-up.")
+        float | None, typer.Option(help="The source's own (in cm⁻² s⁻¹); else from its pile-up.")
     ] = None,
     groups: Annotated[
         list[str] | None, typer.Option("--group", metavar="NAME=PATTERN[,…]", help="A group of algorithms.")
@@ -139,6 +139,7 @@ def _groups(texts: list[str]) -> dict[str, list[str]]:
 
 
 def _lines(answer: dict[str, Any]) -> list[str]:
+    from triggers.studies.changes import UNKNOWN
     from triggers.studies.html import rate_text
 
     lines = [f"{answer['crossings']:,} crossings of {answer['source']}; {answer['selection']}"]
@@ -156,10 +157,11 @@ def _lines(answer: dict[str, Any]) -> list[str]:
             lines.append(f"   not in the prescale table, taken with 1: {', '.join(menu['without_prescale'])}")
     if "difference" in answer:
         change = answer["difference"]
+        n_changed = sum(status != UNKNOWN for status in answer["changed_algorithms"].values())
         lines.append(
             f"B − A  {rate_text(change['change_hz'], change['change_error_hz'], True)}: gains"
             f" {rate_text(change['only_b_hz'], change['only_b_error_hz'])}, loses"
             f" {rate_text(change['only_a_hz'], change['only_a_error_hz'])};"
-            f" {len(answer['changed_algorithms'])} algorithms added, removed or changed"
+            f" {n_changed} algorithms added, removed or changed"
         )
     return [*lines, *answer["normalisation"], f"report: {answer['out']}/report.html ({answer['seconds']:.1f} s)"]

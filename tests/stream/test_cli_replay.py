@@ -202,7 +202,7 @@ def test_selection_normalisation_and_scaling_are_stated(sample: Path, tmp_path: 
     assert ended.code == 0, ended.err
     assert ended.result["crossings"] < 20_000
     assert ended.result["lumi_sections"] == 1
-    assert ended.result["selection"] == "good lumi sections of 1 runs; pile-up 40 to 80"
+    assert ended.result["selection"] == "good lumi sections of 1 run; pile-up 40 to 80"
     first, second = ended.result["normalisation"]
     assert "100 (prescale of the sample) / (1 lumi sections" in first
     assert "Scaled linearly by 2" in second

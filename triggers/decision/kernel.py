@@ -15,6 +15,8 @@ from triggers.menu.word_bits import bit_count, lowest_bit
 _PASSED = int(Step.AFTER_PRESCALE)
 _BUDGETED = int(Step.AFTER_BUDGETS)
 _PURE = int(Step.PURE)
+_BLOCK = 64
+"""Rows whose prescales are counted together: the bits of a word."""
 
 
 @njit(nogil=True, cache=True)
@@ -68,27 +70,17 @@ def decide_rows(
     factors, unprescaled, prescaled, _, _, groups, fill, bursts, masked, veto, _, _ = tables
     has_groups = len(groups) > 0
     n_final, n_passed, n_vetoed = 0, 0, 0
+    fired = np.empty((_BLOCK, ALGORITHM_WORDS), np.uint64)
+    passed = np.empty((_BLOCK, ALGORITHM_WORDS), np.uint64)
     for k in range(len(words)):
+        in_block = k % _BLOCK
+        if in_block == 0:
+            _prescale(words, k, prescaled, factors, counters, by_step, fired, passed)
         passed_any = np.uint64(0)
-        to_count = np.uint64(0)
         for w in range(ALGORITHM_WORDS):
-            passed = words[k, w] & unprescaled[w]
-            final_words[n_final, w] = passed
-            passed_any |= passed
-            to_count |= words[k, w] & prescaled[w]
-        if to_count:
-            for w in range(ALGORITHM_WORDS):
-                rest = words[k, w] & prescaled[w]
-                while rest:
-                    bit = lowest_bit(rest)
-                    rest &= rest - np.uint64(1)
-                    algorithm = 64 * w + np.int64(bit)
-                    counters[algorithm] += INCREMENT
-                    if counters[algorithm] >= factors[algorithm]:
-                        counters[algorithm] -= factors[algorithm]
-                        by_step[_PASSED, algorithm] += 1
-                        final_words[n_final, w] |= np.uint64(1) << bit
-                        passed_any = np.uint64(1)
+            bits = (words[k, w] & unprescaled[w]) | passed[in_block, w]
+            final_words[n_final, w] = bits
+            passed_any |= bits
         if not passed_any:
             continue
         n_passed += 1
@@ -113,6 +105,72 @@ def decide_rows(
             final_rows[n_final] = k
             n_final += 1
     return n_final, n_passed, n_vetoed
+
+
+@njit(nogil=True, cache=True)
+def _prescale(
+    words: Any, first: Any, prescaled: Any, factors: Any, counters: Any, by_step: Any, fired: Any, passed: Any
+) -> None:
+    """Which bits of up to 64 rows their prescales let pass; algorithm by algorithm, since counters know no others.
+
+    Args:
+        words: bits that fired, `(k, 8) uint64`.
+        first: the first of the rows.
+        prescaled: the bits that have a prescale above 1, `(8,) uint64`.
+        factors: by algorithm, `(512,) int64`.
+        counters: changed.
+        by_step: passed bits are added to.
+        fired: work space, `(64, 8) uint64`.
+        passed: the bits that pass, `(64, 8) uint64`, overwritten.
+    """
+    n = min(len(words) - first, _BLOCK)
+    present = np.uint64(0)
+    passed[:] = 0
+    for k in range(n):
+        for w in range(ALGORITHM_WORDS):
+            fired[k, w] = words[first + k, w] & prescaled[w]
+            present |= fired[k, w]
+    if not present:
+        return
+    fired[n:] = 0
+    _transpose(fired)
+    for b in range(_BLOCK):
+        for w in range(ALGORITHM_WORDS):
+            rows, algorithm = fired[b, w], _BLOCK * w + b
+            counter = counters[algorithm] + INCREMENT * np.int64(bit_count(rows))
+            if counter >= factors[algorithm]:  # seldom: most algorithms are done without a look at their bits
+                counter = _pass(rows, counters[algorithm], factors[algorithm], b, w, by_step[_PASSED], passed)
+            counters[algorithm] = counter
+
+
+@njit(nogil=True, cache=True)
+def _pass(rows: Any, counter: Any, factor: Any, b: Any, w: Any, n_passed: Any, passed: Any) -> Any:
+    """Sets the bits that one algorithm's counter lets pass, and returns the counter after the last row."""
+    while rows:
+        counter += INCREMENT
+        if counter >= factor:
+            counter -= factor
+            n_passed[_BLOCK * w + b] += 1
+            passed[np.int64(lowest_bit(rows)), w] |= np.uint64(1) << np.uint64(b)
+        rows &= rows - np.uint64(1)
+    return counter
+
+
+@njit(nogil=True, cache=True)
+def _transpose(words: Any) -> None:
+    """Swaps rows and bits of 64 rows, in each column, `(64, 8) uint64`; halves, quarters, … change places."""
+    width = np.uint64(_BLOCK // 2)
+    low = np.uint64((1 << (_BLOCK // 2)) - 1)
+    while width:
+        step = np.int64(width)
+        for start in range(0, _BLOCK, 2 * step):
+            for k in range(start, start + step):
+                for w in range(ALGORITHM_WORDS):
+                    swapped = ((words[k, w] >> width) ^ words[k + step, w]) & low
+                    words[k, w] ^= swapped << width
+                    words[k + step, w] ^= swapped
+        width >>= np.uint64(1)
+        low ^= low << width
 
 
 @njit(nogil=True, cache=True)

@@ -16,6 +16,8 @@ from triggers.decision.rules import TriggerRule
 from triggers.events.schema import ALGORITHM_WORDS, ORBITS_PER_SECOND
 
 PHYSICS_ORBITS_PER_LUMI_SECTION: Final = 2**18
+_UNREACHABLE: Final = 2**62
+"""The factor of algorithms that are not prescaled, whose counters stand still."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +116,7 @@ class DecisionSettings:
             masks = self.crossing_masks[slots]
         rates_hz = np.array([budget.rate_hz for budget in self.budgets], np.float64)
         return Tables(
-            factors=self.factors,
+            factors=np.where(self.factors > INCREMENT, self.factors, _UNREACHABLE),
             unprescaled=_bits(self.factors == INCREMENT),
             prescaled=_bits(self.factors > INCREMENT),
             slots=slots,

@@ -110,6 +110,7 @@ class Pair:
         like_sign: whether two muons of like sign are accepted; a charge that is not valid needs both.
         opposite_sign: whether two muons of opposite sign are.
         reference: of an overlap removal.
+        transverse: the mass is the transverse one.
     """
 
     first: Selection
@@ -120,6 +121,7 @@ class Pair:
     like_sign: bool = True
     opposite_sign: bool = True
     reference: Reference | None = None
+    transverse: bool = False
 
     def guards(self) -> tuple[AtLeast, ...]:
         """What is necessary for it, and cheap to know."""

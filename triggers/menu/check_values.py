@@ -109,7 +109,7 @@ def _object_cut_findings(cut: Cut, kind: ObjectType, scales: ScaleSet) -> Found:
         yield Severity.ERROR, cut.name, f"{window} is upside down: nothing passes"
     elif window_is_off_scale(cut, kind, scales):
         yield Severity.ERROR, cut.name, f"{window} is off the scale, which is [{first} to {last}]: nothing passes"
-    elif cut.kind in {CutKind.SLICE, CutKind.INDEX} and (low < first or high > last):
+    elif cut.kind in {CutKind.ETA, CutKind.SLICE, CutKind.INDEX} and (low < first or high > last):
         yield Severity.WARNING, cut.name, f"{window} is partly off the scale, which is [{first} to {last}]"
 
 

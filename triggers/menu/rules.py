@@ -57,6 +57,9 @@ _OVERLAP = frozenset({CutKind.OVERLAP_DELTA_ETA, CutKind.OVERLAP_DELTA_PHI, CutK
 _TUPLE = frozenset({CutKind.CHARGE_CORRELATION, CutKind.TWO_BODY_PT})
 _PAIR = _TUPLE | {CutKind.DELTA_ETA, CutKind.DELTA_PHI, CutKind.DELTA_R}
 
+_NEED_ETA_OF_REFERENCE = (CutKind.OVERLAP_DELTA_ETA, CutKind.OVERLAP_DELTA_R)
+_PAIR_SIZE = 2
+
 LARGEST_CALO_COMB = 12
 LARGEST_COMB = 4
 
@@ -69,6 +72,7 @@ class FunctionRule:
         fewest: least number of objects.
         most: largest number of objects.
         types: allowed object types by position; the last entry holds for all that follow.
+        types_of_two: the same where two objects stand in braces that hold three, if they differ.
         cuts: allowed kinds of the condition's own cuts.
         alike: the objects (but for the reference) share one type and crossing.
         reference: the last object is the reference of an overlap removal.
@@ -80,6 +84,12 @@ class FunctionRule:
     cuts: frozenset[CutKind]
     alike: bool = False
     reference: bool = False
+    types_of_two: tuple[frozenset[ObjectType], ...] | None = None
+
+    def allowed(self, number: int, n_objects: int) -> frozenset[ObjectType]:
+        """The types of one object, counted from 1, of so many."""
+        types = self.types_of_two if n_objects == _PAIR_SIZE and self.types_of_two else self.types
+        return types[min(number, len(types)) - 1]
 
 
 _MASS_PAIR = _PAIR | {CutKind.MASS}
@@ -97,7 +107,12 @@ FUNCTION_RULES: Mapping[Function, FunctionRule] = {
     ),
     Function.MASS_TRV: FunctionRule(2, 2, (PARTICLES, VECTOR_SUMS), _MASS_PAIR),
     Function.MASS_TRV_ORM: FunctionRule(
-        3, 3, (PARTICLES, VECTOR_SUMS, PARTICLES), _MASS_PAIR | _OVERLAP, reference=True
+        2,
+        3,
+        (PARTICLES, VECTOR_SUMS, PARTICLES),
+        _MASS_PAIR | _OVERLAP,
+        reference=True,
+        types_of_two=(PARTICLES, _DIRECTED),
     ),
 }
 
@@ -170,7 +185,7 @@ def check_condition(condition: ObjectCondition, place: Position, places: Sequenc
         counts = f"{rule.fewest}" if rule.fewest == rule.most else f"{rule.fewest} to {rule.most}"
         raise BadValue(str(place), f"{function} takes {counts} objects, found {len(objects)}", "add or remove objects")
     for number, (requirement, at) in enumerate(zip(objects, places, strict=True), start=1):
-        allowed = rule.types[min(number, len(rule.types)) - 1]
+        allowed = rule.allowed(number, len(objects))
         if requirement.object not in allowed:
             raise BadValue(
                 str(at),
@@ -186,7 +201,7 @@ def check_condition(condition: ObjectCondition, place: Position, places: Sequenc
         )
     if function is Function.COMB and len(objects) > LARGEST_COMB:
         _check_large_comb(condition, place)
-    reference_is_partner = len(objects) == 2 and function is not Function.COMB_ORM
+    reference_is_partner = len(objects) == _PAIR_SIZE and function is not Function.COMB_ORM
     _check_own_cuts(condition, objects if reference_is_partner else legs, place)
 
 
@@ -214,7 +229,10 @@ def _check_own_cuts(condition: ObjectCondition, measured: Sequence[ObjectRequire
     sums = [one.object for one in measured if one.object in VECTOR_SUMS]
     for kind in _NEED_ETA:
         if sums and counts[kind]:
-            raise BadValue(str(place), f"a {kind} cut needs eta, which {sums[0]} has not", "use DPHI")
+            raise BadValue(str(place), f"the {kind} cut needs eta, which {sums[0]} has not", "use DPHI")
+    for kind in _NEED_ETA_OF_REFERENCE:
+        if counts[kind] and condition.requirements[-1].object in VECTOR_SUMS:
+            raise BadValue(str(place), f"the {kind} cut needs eta, which {sums[0]} has not", "use ORMDPHI")
     if FUNCTION_RULES[condition.function].reference and not _OVERLAP & counts.keys():
         raise BadValue(
             str(place), f"{condition.function} lacks a cut that says what overlaps", f"add one of {_listed(_OVERLAP)}"

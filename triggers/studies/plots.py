@@ -80,7 +80,9 @@ def horizontal_bars(names: Sequence[str], series: Mapping[str, tuple[Any, Any, A
         axes.invert_yaxis()
         axes.set_xlim(left=0)
         axes.set_xlabel(x_label)
-        axes.legend(loc="lower right")
+        axes.legend(
+            loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2 * n
+        )  # above the bars, of which there may be few
     return svg[0]
 
 

@@ -43,7 +43,8 @@ class Selection:
         """What it asks, in words."""
         parts = []
         if self.good_runs is not None:
-            parts.append(f"good lumi sections of {len(self.good_runs)} runs")
+            n_runs = len(self.good_runs)
+            parts.append(f"good lumi sections of {n_runs} run{'' if n_runs == 1 else 's'}")
         if self.lumi_sections is not None:
             parts.append("lumi sections " + ", ".join(f"{low:g} to {high:g}" for low, high in self.lumi_sections))
         if self.pileup is not None:

@@ -119,6 +119,8 @@ class RandomCorrelations:
             case Function.MASS_TRV | Function.MASS_TRV_ORM:
                 kinds = [first, self._pick(*SUMS)]
                 own = [self._mass(kinds), *self._maybe(self._delta_phi(kinds))]
+                if function is Function.MASS_TRV_ORM and self._chance(0.5):
+                    return self._reference_as_partner(first, second)
             case Function.MASS_INV_UPT | Function.MASS_INV_DR:
                 kinds = ["MU"] * 2 if function is Function.MASS_INV_UPT else [first] * 2
                 kind = CutKind.MASS_UNCONSTRAINED if function is Function.MASS_INV_UPT else CutKind.MASS_OVER_DELTA_R
@@ -137,6 +139,16 @@ class RandomCorrelations:
             if function is Function.MASS_TRV_ORM or self._chance(0.6):
                 legs.append(self._leg(self._pick(*PARTICLES), self._bx()))
         return ObjectCondition(function, tuple(legs), tuple(own))
+
+    def _reference_as_partner(self, first: str, second: str) -> ObjectCondition:
+        """A transverse mass of an object and the reference, which may be a sum."""
+        kinds = [first, second if self._chance(0.7) else self._pick(*SUMS)]
+        overlap = self._overlap()
+        if kinds[1] in SUMS:
+            overlap = [self._delta_phi([], CutKind.OVERLAP_DELTA_PHI)]
+        legs = self._legs(kinds, [self._bx() for _ in kinds])
+        cuts = (self._mass(kinds), *self._maybe(self._delta_phi(kinds)), *overlap)
+        return ObjectCondition(Function.MASS_TRV_ORM, tuple(legs), cuts)
 
     def _maybe(self, *cuts: Cut) -> list[Cut]:
         return [cut for cut in cuts if self._chance(0.3)]

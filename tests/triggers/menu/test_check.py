@@ -19,6 +19,7 @@ CUTS = {
     "MU-INDEX_PART": "{index: [90, 120]}",
     "MU-UPT_FAR": "{unconstrained_pt_gev: [300, 400]}",
     "JET-ETA_FAR": "{eta: [5.1, 5.3]}",
+    "JET-ETA_PART": "{eta: [3.0, 9.0]}",
     "JET-SLICE_FAR": "{slice: [12, 13]}",
     "JET-SLICE_ONE": "{slice: [2, 2]}",
     "CICADA-CSCORE_FAR": "{cicada_score: 256.0}",
@@ -127,6 +128,8 @@ def test_thresholds_between_two_steps_and_partial_windows_are_told(check):
     assert texts(found, Severity.NOTE) == ["MU22p3: the threshold 22.3 GeV is applied as 22.5 GeV"]
     (warning,) = texts(found, Severity.WARNING)
     assert "partly off the scale, which is [0 to 107]" in warning
+    (warning,) = texts(check("JET30[JET-ETA_PART]"), Severity.WARNING)
+    assert "the eta window 3 to 9 [69 to 206] is partly off the scale, which is [-115 to 114]" in warning
 
 
 def test_seeds_that_mean_the_same_are_found_whatever_their_order(check):

@@ -287,6 +287,32 @@ def test_transverse_mass_with_overlap_removal_compares_the_object_with_the_refer
     assert fires(condition("mass_trv_orm", *legs, cuts=cuts), *rows) == [False, True]
 
 
+def test_transverse_mass_of_an_object_and_its_reference():
+    """Half of m² is (5·200 + 3)(5·120 + 3)(1000 − cos Δφ) = 1209 · 10⁶ at Δφ = π, whatever Δη is; m = 155.5 GeV."""
+    legs = objects("EG", 20), objects("TAU", 20)
+    rows = [{"eg": [eg(200)], "tau": [tau(120, eta=eta, phi=phi)]} for eta, phi in ((40, 72), (0, 72), (0, 60), (0, 0))]
+    cuts = [window(CutKind.MASS, 155, 156), upto(CutKind.OVERLAP_DELTA_ETA, 0.1)]
+    assert fires(condition("mass_trv_orm", *legs, cuts=cuts), *rows) == [True, False, False, False]
+    apart = [window(CutKind.MASS, 155, 156), upto(CutKind.OVERLAP_DELTA_PHI, 0.1)]
+    assert fires(condition("mass_trv_orm", *legs, cuts=apart), *rows) == [True, True, False, False]
+
+
+def test_an_object_may_be_its_own_reference_in_a_transverse_mass():
+    """One object with itself: the mass is 0, and only a lower limit on the overlap lets it pass."""
+    legs = objects("JET", 20), objects("JET", 20)
+    massless = window(CutKind.MASS, 0, 1)
+    itself, neighbours = upto(CutKind.OVERLAP_DELTA_PHI, 0.1), window(CutKind.OVERLAP_DELTA_PHI, 0.01, 0.1)
+    assert fires(condition("mass_trv_orm", *legs, cuts=[massless, itself]), {"jet": [jet(60)]}) == [False]
+    assert fires(condition("mass_trv_orm", *legs, cuts=[massless, neighbours]), {"jet": [jet(60)]}) == [True]
+
+
+def test_a_sum_as_reference_overlaps_in_phi_only():
+    legs = objects("EG", 20), objects("ETM", 20)
+    rows = [{"eg": [eg(100)], "sums": list(pack_sums(etm=60, etm_phi=phi)[0])} for phi in (72, 0, 3)]
+    cuts = [window(CutKind.MASS, 0, 79), upto(CutKind.OVERLAP_DELTA_PHI, 0.1)]
+    assert fires(condition("mass_trv_orm", *legs, cuts=cuts), *rows) == [True, False, True]
+
+
 def test_overlap_of_calorimeter_objects_and_muons_is_on_the_grid_of_the_muons():
     legs = objects("JET", 20), objects("MU", 3)
     rows = [{"jet": [jet(40, eta=10)], "muon": [muon(9, eta=eta)]} for eta in (42, 43, 44)]

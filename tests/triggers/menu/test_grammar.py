@@ -70,6 +70,7 @@ _DEFINED = [
     _cut("MASSDR_1", CutKind.MASS_OVER_DELTA_R),
     _cut("TBPT_1", CutKind.TWO_BODY_PT),
     _cut("ORMDR_1", CutKind.OVERLAP_DELTA_R),
+    _cut("ORMDPHI_1", CutKind.OVERLAP_DELTA_PHI),
 ]
 CUTS = {cut.name: cut for cut in _DEFINED}
 
@@ -174,6 +175,8 @@ def test_score_objects_take_their_threshold_from_cuts() -> None:
         ("mass_inv_3{MU0, MU0, MU0}[MASS_1, CHGCOR_OS]", Function.MASS_INV_3, 3),
         ("mass_trv{EG32[EG-ISO_0xA], ETM10}[MASS_1]", Function.MASS_TRV, 2),
         ("mass_trv_orm{EG32, ETM10, JET30}[MASS_1, ORMDR_1]", Function.MASS_TRV_ORM, 3),
+        ("mass_trv_orm{EG32, JET30}[MASS_1, ORMDR_1]", Function.MASS_TRV_ORM, 2),
+        ("mass_trv_orm{EG32, ETM10}[MASS_1, ORMDPHI_1]", Function.MASS_TRV_ORM, 2),
     ],
 )
 def test_every_function_parses(text: str, function: Function, n_objects: int) -> None:
@@ -278,7 +281,9 @@ def test_a_working_point_names_model_alias_and_point() -> None:
         ("mass_inv_dr{MU3, EG3}[MASSDR_1]", BadValue, ["differ in type"]),
         ("mass_inv_3{MU3, MU3}[MASS_1]", BadValue, ["mass_inv_3 takes 3 objects"]),
         ("mass_trv{EG3, JET3}[MASS_1]", BadValue, ["column 15", "mass_trv takes no JET as object 2", "ETM"]),
-        ("mass_trv_orm{EG3, ETM3}[MASS_1, ORMDR_1]", BadValue, ["mass_trv_orm takes 3 objects"]),
+        ("mass_trv_orm{EG3, ETM3}[MASS_1, ORMDR_1]", BadValue, ["the ORMDR cut needs eta, which ETM has not"]),
+        ("mass_trv_orm{EG3}[MASS_1, ORMDR_1]", BadValue, ["mass_trv_orm takes 2 to 3 objects"]),
+        ("mass_trv_orm{EG3, JET3, TAU3}[MASS_1, ORMDR_1]", BadValue, ["mass_trv_orm takes no JET as object 2"]),
     ],
 )
 def test_a_mistake_is_one_sentence_with_its_column(text: str, error: type[L1ChainError], parts: list[str]) -> None:

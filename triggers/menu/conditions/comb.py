@@ -16,6 +16,6 @@ def comb(condition: ObjectCondition, crossings: Crossings, scales: ScaleSet) -> 
         condition.requirements,
         crossings,
         scales,
-        lambda chosen: cuts_hold(condition.cuts, chosen),
+        lambda chosen: cuts_hold(condition, chosen),
         range(len(condition.requirements)),
     )

@@ -78,10 +78,17 @@ def scale_of(kinds: Sequence[ObjectType]) -> Scale:
 
 @dataclass(frozen=True)
 class MeasuredPair:
-    """Two objects, and what is measured between them; see `docs/menu-semantics.md`, section "Quantities"."""
+    """Two objects, and what is measured between them; see `docs/menu-semantics.md`, section "Quantities".
+
+    Attributes:
+        first: the one.
+        second: the other.
+        transverse: whether their mass is the transverse one; it always is if one of them is a sum.
+    """
 
     first: Measured
     second: Measured
+    transverse: bool = False
 
     @property
     def scale(self) -> Scale:
@@ -101,7 +108,7 @@ class MeasuredPair:
         return self.delta_eta() ** 2 + self.delta_phi() ** 2
 
     def mass(self) -> int:
-        """m²/2; the transverse mass if one of the two is a sum."""
+        """m²/2, or the same of the transverse mass."""
         return self.first.pt() * self.second.pt() * self._angles()
 
     def mass_unconstrained(self) -> int:
@@ -123,7 +130,7 @@ class MeasuredPair:
         return max(0, (pt**2 + other_pt**2) * unit**2 + 2 * pt * other_pt * (cosines + sines))
 
     def _angles(self) -> int:
-        transverse = {self.first.kind, self.second.kind} & VECTOR_SUMS
+        transverse = self.transverse or {self.first.kind, self.second.kind} & VECTOR_SUMS
         hyperbolic = self.scale.math_factor if transverse else self._lut(Lut.COSH, self._eta_steps())
         return hyperbolic - self._lut(Lut.COS, self._phi_steps())
 

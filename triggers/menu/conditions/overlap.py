@@ -25,6 +25,6 @@ def overlap_removal(condition: ObjectCondition, crossings: Crossings, scales: Sc
         *legs, reference = chosen
         return not any(
             overlap(condition.cuts, leg, reference) for leg in legs if leg.kind not in VECTOR_SUMS
-        ) and cuts_hold(condition.cuts, chosen if with_reference else tuple(legs))
+        ) and cuts_hold(condition, chosen if with_reference else tuple(legs))
 
     return any_choice(condition.requirements, crossings, scales, accept, range(n_legs))

@@ -15,6 +15,4 @@ from triggers.menu.model import ObjectCondition, ScaleSet
 
 def pair(condition: ObjectCondition, crossings: Crossings, scales: ScaleSet) -> NDArray[np.bool_]:
     """Whether two objects, different if of one type and crossing, are within all cuts, `(n,)`."""
-    return any_choice(
-        condition.requirements, crossings, scales, lambda chosen: cuts_hold(condition.cuts, chosen), (0, 1)
-    )
+    return any_choice(condition.requirements, crossings, scales, lambda chosen: cuts_hold(condition, chosen), (0, 1))

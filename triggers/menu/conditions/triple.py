@@ -20,7 +20,7 @@ def triple(condition: ObjectCondition, crossings: Crossings, scales: ScaleSet) -
     """
 
     def accept(chosen: Chosen) -> bool:
-        mass = sum(one.mass() for one in pairs_of(chosen))
+        mass = sum(one.mass() for one in pairs_of(chosen, condition.function))
         windows = [
             correlation_window(cut, scale_of([one.kind for one in chosen])) for cut in condition.cuts_of(CutKind.MASS)
         ]

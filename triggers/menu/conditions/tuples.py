@@ -15,7 +15,16 @@ from triggers.menu import limits
 from triggers.menu.conditions.crossings import Columns, Crossings
 from triggers.menu.conditions.measured import Measured, MeasuredPair, charge_of, pair_cut_holds
 from triggers.menu.conditions.objects import passing
-from triggers.menu.model import Cut, CutKind, ObjectRequirement, ObjectType, ScaleSet
+from triggers.menu.model import (
+    TRANSVERSE,
+    Cut,
+    CutKind,
+    Function,
+    ObjectCondition,
+    ObjectRequirement,
+    ObjectType,
+    ScaleSet,
+)
 from triggers.menu.places import PLACES
 
 Chosen = tuple[Measured, ...]
@@ -91,18 +100,19 @@ def _measured(requirement: ObjectRequirement, columns: Columns, row: int, slot: 
     return Measured(requirement.object, int(columns[place.column][row, place.first_slot + slot]))
 
 
-def pairs_of(chosen: Sequence[Measured]) -> Iterator[MeasuredPair]:
-    """Every two of the chosen objects."""
-    return (MeasuredPair(one, other) for one, other in combinations(chosen, 2))
+def pairs_of(chosen: Sequence[Measured], function: Function) -> Iterator[MeasuredPair]:
+    """Every two of the objects chosen for a function."""
+    transverse = function in TRANSVERSE
+    return (MeasuredPair(one, other, transverse) for one, other in combinations(chosen, 2))
 
 
-def cuts_hold(cuts: Sequence[Cut], chosen: Chosen) -> bool:
+def cuts_hold(condition: ObjectCondition, chosen: Chosen) -> bool:
     """Whether a pair is within all cuts of a condition but those on overlaps; charge cuts take any number of muons."""
     return all(
         charges_agree(limits.charge_relation(cut), chosen)
         if cut.kind is CutKind.CHARGE_CORRELATION
-        else all(pair_cut_holds(cut, pair) for pair in pairs_of(chosen))
-        for cut in cuts
+        else all(pair_cut_holds(cut, pair) for pair in pairs_of(chosen, condition.function))
+        for cut in condition.cuts
         if cut.kind not in OVERLAPS
     )
 

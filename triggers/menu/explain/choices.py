@@ -33,6 +33,7 @@ from triggers.menu.model import (
     VECTOR_SUMS,
     Cut,
     CutKind,
+    Function,
     ObjectCondition,
     ObjectRequirement,
     ObjectType,
@@ -132,7 +133,7 @@ def _checks(condition: ObjectCondition, chosen: Chosen) -> Iterator[Check]:
         if cut.kind is CutKind.CHARGE_CORRELATION:
             yield _charge_check(cut, chosen[:n_legs])
         else:
-            yield _window_check(cut, chosen[:n_legs])
+            yield _window_check(cut, condition.function, chosen[:n_legs])
     if FUNCTION_RULES[condition.function].reference:
         overlaps = [cut for cut in condition.cuts if cut.kind in OVERLAPS]
         for leg in chosen[:-1]:
@@ -150,10 +151,10 @@ def _charge_check(cut: Cut, muons: Chosen) -> Check:
     return Check(text, Failure(cut.name, f"charges {shown} where {wanted} is wanted"), _NO_DISTANCE)
 
 
-def _window_check(cut: Cut, chosen: Chosen) -> Check:
+def _window_check(cut: Cut, function: Function, chosen: Chosen) -> Check:
     """A cut on a pair, or on the mass of three objects."""
     scale = scale_of([one.kind for one in chosen])
-    quantities = [pair_quantity(cut.kind, pair) for pair in pairs_of(chosen)]
+    quantities = [pair_quantity(cut.kind, pair) for pair in pairs_of(chosen, function)]
     if None in quantities:
         return Check(f"{cut.name}: the objects are at one place, where {QUANTITIES[cut.kind][0]} has no upper end")
     value = sum(quantity for quantity in quantities if quantity is not None)
