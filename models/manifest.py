@@ -7,9 +7,12 @@ from typing import Annotated, Any, Final
 import yaml
 from pydantic import Field, FiniteFloat, StringConstraints, model_validator
 
-from models.layouts import LayoutName, named_layout
+from models.fixed_point import FixedPointText
+from models.layouts import LayoutName, named_elements, network_inputs
 from models.network import NETWORK_FILE
-from models.scaling import InputScaling
+from models.network_document import InputElement, NetworkInputs
+from models.network_fields import MOST_ELEMENTS
+from models.scaling import FloatScaling, InputScaling
 from models.scores import Score
 from triggers.strict_yaml import StrictModel
 
@@ -25,23 +28,55 @@ Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 of a file's bytes, hex."""
 
 
+_Elements = Annotated[tuple[InputElement, ...], Field(strict=False, min_length=1, max_length=MOST_ELEMENTS)]
+
+
 class Inputs(StrictModel):
-    """What an ONNX graph sees.
+    """What an ONNX graph, or other code without a network description, sees.
 
     Attributes:
-        layout: which quantities, in which order.
-        scaling: from hardware integers to network inputs.
+        layout: which quantities, in which order, as a list that has a name;
+        elements: or one by one.
+        scaling: from hardware integers to network inputs of a fixed-point type;
+        float_scaling: or to floats.
     """
 
-    layout: LayoutName
-    scaling: InputScaling
+    layout: LayoutName | None = None
+    elements: (
+        Annotated[tuple[InputElement, ...], Field(strict=False, min_length=1, max_length=MOST_ELEMENTS)] | None
+    ) = None
+    scaling: InputScaling | None = None
+    float_scaling: FloatScaling | None = None
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Inputs:
+        if (self.layout is None) == (self.elements is None):
+            raise ValueError("state either 'layout' or 'elements'")
+        if (self.scaling is None) == (self.float_scaling is None):
+            raise ValueError("state either 'scaling' or 'float_scaling'")
+        return self
 
     @model_validator(mode="after")
     def _one_scale_per_input(self) -> Inputs:
-        expected = named_layout(self.layout).n_inputs
-        if len(self.scaling.offset) != expected:
-            raise ValueError(f"scaling of {len(self.scaling.offset)} inputs, layout {self.layout} has {expected}")
+        expected = len(self.listed)
+        name = self.layout or "elements"
+        if self.scaling is not None and len(self.scaling.offset) != expected:
+            raise ValueError(f"scaling of {len(self.scaling.offset)} inputs, layout {name} has {expected}")
+        for stated in (self.float_scaling.offset, self.float_scaling.factor) if self.float_scaling else ():
+            if len(stated) not in (1, expected):
+                raise ValueError(f"float_scaling of {len(stated)} inputs, {name} has {expected}")
         return self
+
+    @property
+    def listed(self) -> tuple[InputElement, ...]:
+        """The quantities one by one."""
+        return self.elements or (() if self.layout is None else named_elements(self.layout))
+
+    @property
+    def rule(self) -> InputScaling | FloatScaling:
+        """The scaling that is stated."""
+        rule = self.scaling or self.float_scaling
+        return FloatScaling() if rule is None else rule
 
 
 class WorkingPoint(StrictModel):
@@ -104,6 +139,27 @@ class Comparison(StrictModel):
     differing: Annotated[int, Field(ge=0)]
 
 
+class NativeCode(StrictModel):
+    """Native code that a version runs by backend `hls4ml`, and that no network description stands for.
+
+    Attributes:
+        layout: which quantities its inputs are, if they stand in packed words.
+        n_inputs: how many numbers it is given.
+        input_type: what each of them is converted to first.
+        score_type: of its score, whose codes are the menu's integers.
+    """
+
+    layout: LayoutName | None = None
+    n_inputs: Annotated[int, Field(ge=1, le=1 << 16)]
+    input_type: FixedPointText
+    score_type: FixedPointText
+
+    @property
+    def inputs(self) -> NetworkInputs:
+        """As a network description states them."""
+        return network_inputs(self.layout, self.n_inputs, self.input_type)
+
+
 class Manifest(StrictModel):
     """A model version, as its `manifest.yaml` states it.
 
@@ -116,6 +172,9 @@ class Manifest(StrictModel):
         precision: how exactly backends agree on the score.
         score: how the network's outputs become the menu's integer; with a `network.json`, that file states it.
         working_points: thresholds by name.
+        native: what is known of native code that stands for itself.
+        tolerance: by how many integers backends may differ from the reference; none, for fixed point.
+        left_out: why there is no network description of what was imported.
         training: how it was trained, if known.
         imported: what it was imported from, if it was.
         compared: by backend, how its scores compared at import.
@@ -130,6 +189,9 @@ class Manifest(StrictModel):
     precision: str
     score: Score | None = None
     working_points: dict[Name, WorkingPoint] = Field(default_factory=dict)
+    native: NativeCode | None = None
+    tolerance: Annotated[int, Field(ge=0)] = 0
+    left_out: str | None = None
     training: Training | None = None
     imported: Imported | None = None
     compared: dict[Name, Comparison] = Field(default_factory=dict)
@@ -140,14 +202,20 @@ class Manifest(StrictModel):
         for key, stated in (("inputs", self.inputs), ("score", self.score)):
             if NETWORK_FILE in self.files and stated is not None:
                 raise ValueError(f"remove '{key}', which {NETWORK_FILE} states")
-            if NETWORK_FILE not in self.files and stated is None:
+            if self.native is not None and stated is not None:
+                raise ValueError(f"remove '{key}', which native code rules")
+            if NETWORK_FILE not in self.files and stated is None and self.native is None:
                 raise ValueError(f"state '{key}', as there is no {NETWORK_FILE} that does")
+        if self.native is not None and NETWORK_FILE in self.files:
+            raise ValueError(f"remove 'native', which {NETWORK_FILE} states")
         return self
 
     @model_validator(mode="after")
     def _thresholds_within_score(self) -> Manifest:
         if self.score is not None:
             self.check_thresholds(self.score.largest_integer)
+        if self.native is not None:
+            self.check_thresholds(self.native.score_type.code_range[1])
         return self
 
     @model_validator(mode="after")

@@ -28,7 +28,7 @@ from models.errors import (
     VersionMissing,
 )
 from models.inputs import InputLayout
-from models.layouts import layout_of, named_layout
+from models.layouts import elements_layout, layout_of
 from models.manifest import MANIFEST_FILE, NAME_PATTERN, REFERENCE_FILE, Manifest
 from models.network import NETWORK_FILE, Network, read_network
 from triggers.errors import BadValue
@@ -108,7 +108,9 @@ class LoadedVersion:
             ModelError: the network is damaged.
         """
         if self.manifest.inputs is not None:
-            return named_layout(self.manifest.inputs.layout)
+            return elements_layout(self.manifest.inputs.listed, self.label)
+        if self.manifest.native is not None:
+            return layout_of(self.manifest.native.inputs, self.label)
         return layout_of(self.network.document.inputs, self.label)
 
     def reference(self) -> tuple[NDArray[np.generic], NDArray[np.int64]]:

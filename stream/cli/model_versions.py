@@ -1,4 +1,4 @@
-"""`l1chain models import|verify|alias|remove`: what changes or checks a repository."""
+"""`l1chain models verify|alias|remove`: what changes or checks a repository."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import typer
 from stream.cli.output import JsonOption
 
 if TYPE_CHECKING:
-    from models.manifest import WorkingPoint
     from models.repository import LoadedVersion, Repository
 
 RepositoryOption = Annotated[
@@ -26,39 +25,6 @@ LabelArgument = Annotated[
 ]
 _DIFFERING_EXIT = 1
 _DAMAGED_EXIT = 2
-
-
-def import_version(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="Network description, JSON.")],
-    name: Annotated[str, typer.Option(help="Name of the model.")],
-    version: Annotated[str, typer.Option(help="Name of the new version.")],
-    repository: RepositoryOption = None,
-    description: Annotated[str | None, typer.Option(help="For people. [default: the network's name and note]")] = None,
-    working_point: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=THRESHOLD:RATE_HZ", help="A threshold and the rate it gives; any number of times."),
-    ] = None,
-    calibrated_on: Annotated[str, typer.Option(help="The crossings that the rates are of.")] = "not stated",
-    as_json: JsonOption = False,
-) -> None:
-    """Make a version of a network description, and compare the backends on reference inputs."""
-    from models.importing import import_network
-    from models.repository import open_repository
-    from stream.cli.output import console, print_json
-
-    points = dict(_working_point(text, calibrated_on) for text in working_point or [])
-    made = import_network(path, open_repository(repository, make=True), name, version, description, points)
-    label = f"{name}/{version}"
-    rows = [
-        {"backend": o.backend, "crossings": o.crossings, "differing": o.differing, "why_not": o.why_not}
-        for o in made.outcomes
-    ]
-    if as_json:
-        print_json({"model": label, "folder": str(made.folder), "backend": made.manifest.backend, "compared": rows})
-        return
-    out = console()
-    out.print(f"{label} written to {made.folder}, to be run by {made.manifest.backend}", soft_wrap=True)
-    _print_outcomes([{"model": label, **row} for row in rows])
 
 
 def verify(
@@ -87,7 +53,7 @@ def verify(
     if as_json:
         print_json({"repository": str(opened.folder), "compared": rows, "damaged": damaged})
     else:
-        _print_outcomes(rows)
+        print_outcomes(rows)
     for sentence in damaged:
         sys.stderr.write(f"error: {sentence}\n")
     if damaged:
@@ -138,23 +104,6 @@ def remove(model: LabelArgument, repository: RepositoryOption = None, as_json: J
         console().print(f"{model} removed from {folder.parent.parent}", soft_wrap=True)
 
 
-def _working_point(text: str, calibrated_on: str) -> tuple[str, WorkingPoint]:
-    from models.manifest import WorkingPoint
-    from models.repository_changes import check_name
-    from triggers.errors import BadValue
-    from triggers.strict_yaml import validated
-
-    where = f"--working-point {text}"
-    name, _, numbers = text.partition("=")
-    threshold, _, rate_hz = numbers.partition(":")
-    try:
-        stated = {"threshold": int(threshold), "rate_hz": float(rate_hz), "calibrated_on": calibrated_on}
-    except ValueError:
-        raise BadValue(where, "is not of the form NAME=THRESHOLD:RATE_HZ", "write e.g. nominal=700:500") from None
-    check_name("working point", name)
-    return name, validated(stated, where, WorkingPoint)
-
-
 def _all_labels(repository: Repository) -> list[tuple[str, str]]:
     return [(name, version) for name in repository.names() for version in repository.versions(name)]
 
@@ -174,7 +123,8 @@ def _verified(version: LoadedVersion, backends: list[str]) -> list[dict[str, Any
     ]
 
 
-def _print_outcomes(rows: list[dict[str, Any]]) -> None:
+def print_outcomes(rows: list[dict[str, Any]]) -> None:
+    """How backends compared: a row has `model`, `backend`, `crossings`, `differing`, `why_not`."""
     from rich.table import Table
 
     from stream.cli.output import console

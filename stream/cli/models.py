@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stream.cli import model_versions
+from stream.cli import model_imports, model_versions
 from stream.cli.model_versions import LabelArgument, RepositoryOption
 from stream.cli.output import JsonOption
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from models.repository import Repository
 
 app = typer.Typer(no_args_is_help=True, help="List, show, run, import and check versions of anomaly-detection models.")
-app.command("import")(model_versions.import_version)
+app.command("import")(model_imports.import_version)
 app.command("verify")(model_versions.verify)
 app.command("alias")(model_versions.alias)
 app.command("remove")(model_versions.remove)
@@ -153,9 +153,18 @@ def _print_manifest(manifest: Manifest, aliases: list[str]) -> None:
 def _facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
     """What only some versions state."""
     if manifest.inputs is not None:
-        yield "inputs", f"{manifest.inputs.layout}, {manifest.inputs.scaling.network_input_type}"
+        kind = "float32" if manifest.inputs.scaling is None else str(manifest.inputs.scaling.network_input_type)
+        yield "inputs", f"{manifest.inputs.layout or f'{len(manifest.inputs.listed)} stated one by one'}, {kind}"
     if manifest.score is not None:
         yield "score", f"{manifest.score.kind} × {manifest.score.integer_scale}, {manifest.score.bits} bits"
+    if manifest.native is not None:
+        native = manifest.native
+        layout = native.layout or f"{native.n_inputs} of which nothing is known"
+        yield "native code", f"inputs {layout}, {native.input_type}; score {native.score_type}"
+    if manifest.left_out is not None:
+        yield "no description", manifest.left_out
+    if manifest.tolerance:
+        yield "tolerance", f"{manifest.tolerance} of the menu's integers"
     if manifest.training is not None:
         yield "made by", f"{manifest.training.script}, seed {manifest.training.seed}"
         yield "trained on", manifest.training.sample
