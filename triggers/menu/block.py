@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triggers.events.schema import MAX_BX_OFFSET, N_CALO_OBJECTS
-from triggers.menu.tables import WORD_BITS, Tables, Words, n_words_for
+from triggers.menu.tables import Tables, Words
 
 WINDOW: Final = 2 * MAX_BX_OFFSET + 1
 """Crossings that a menu can look at."""
@@ -22,15 +22,14 @@ MAX_STACK: Final = 64
 MAX_LEGS: Final = N_CALO_OBJECTS
 """The largest number of objects in a condition."""
 
-N_NUMBERS: Final = 4
-ETA, PHI, PT, CHARGE = range(N_NUMBERS)
-"""What is kept of each object of a pair."""
+N_COMBINATIONS: Final = 2048
+"""Combinations of two objects that are tested together; few enough that they stay in the nearest cache."""
 
 BLOCK: Final = 512
 """Crossings that are worked on together: enough that what is done once for a block hardly counts."""
 
-STRIDE: Final = 8
-"""Crossings that are passed over at once where nothing is set in any of them."""
+SAMPLE: Final = 64
+"""Crossings of a block that tell whether many atoms are set in it."""
 
 
 class Events(NamedTuple):
@@ -65,70 +64,92 @@ class Block(NamedTuple):
     Attributes:
         rows: `(5, block)`: the row of each crossing's neighbour, by crossing offset + 2; −1 if the batch has none.
         atoms: `(atom words, block)`.
-        first_object: `(groups, block + 1)`: where the objects of each crossing begin among those of the group.
-        objects: `(groups, block * 12)`: words of the objects that may pass something.
-        places: `(groups, block * 12)`: the crossing i of the block and the slot of each, as 16 i + slot.
-        kept: `(words,)`: what the objects of searched groups passed.
         out: `(output words, block)`.
         scratch: `(64, block)`: values by crossing.
         union: `(atom words,)`: the atoms that are set in some crossing of the block.
-        pending: `(words, block)`: the sets of pairs that are to be tried, a bit each.
-        wanted: `(sets, block)`: which pairs of a pending set are to be tried.
-        raw: `(32,)`: words of the objects of a pair's two sides; the second begins at 16.
-        legs: `(32,)`: the legs that each of them passes.
-        numbers: `(4, 32)`: their η, φ, pT and charge.
-        references: `(64, 16)`: words of the passing objects of each reference of a set.
-        n_references: `(64,)`: how many.
-        passed: `(16,)`: as `legs`, of the references.
-        measured: `(4, 16)`: as `numbers`, of the references.
+        wanted: `(sets + searches, block)`: which pairs of a set, or 1 if a search, are to be tried; 0 between blocks.
+        pending: `(sets + searches, block)`: the crossings in which any are, in any order.
+        n_pending: `(sets + searches,)`: how many crossings.
+        start: `(sides, block)`: where the objects of each crossing begin in the list of the side; −1 if not listed.
+        end: `(sides, block)`: and where they end.
+        n_listed: `(sides,)`: the length of each list.
+        listed: `(sides, block * 12)`: words of the objects that pass some leg.
+        legs: `(sides, block * 12 * words)`: the legs that they pass, `SIDE.n_words` words each.
+        chosen: `(2, 16)`: words of the objects of one crossing that a combination may have as the one, or the other.
+        chosen_legs: `(2, 16)`: the pairs for which they may be the one, and the other.
+        those: `(combinations,)`: the combinations for which references are looked for.
+        crossings: `(combinations,)`: their crossings.
+        combined: `(2, combinations)`: words of the two objects of each combination.
+        places: `(combinations,)`: their crossings.
+        left: `(combinations,)`: the pairs that they have not failed.
+        eta: `(combinations,)`: differences of their η indices.
+        phi: `(combinations,)`: differences of their φ indices.
+        numbers: `(2, combinations)`: a number of each of the two.
+        value: `(combinations,)`: a number of the two together.
+        bucket: `(combinations,)`: its bucket.
         candidates: `(12,)`: the objects that may be chosen for each leg of a search.
         counts: `(12,)`: how many each leg needs.
     """
 
     rows: NDArray[np.int64]
     atoms: Words
-    first_object: NDArray[np.int64]
-    objects: Words
-    places: NDArray[np.int64]
-    kept: Words
     out: Words
     scratch: Words
     union: Words
-    pending: Words
     wanted: Words
-    raw: Words
+    pending: NDArray[np.int64]
+    n_pending: NDArray[np.int64]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    n_listed: NDArray[np.int64]
+    listed: Words
     legs: Words
+    chosen: Words
+    chosen_legs: Words
+    those: NDArray[np.int64]
+    crossings: NDArray[np.int64]
+    combined: Words
+    places: NDArray[np.int64]
+    left: Words
+    eta: NDArray[np.int64]
+    phi: NDArray[np.int64]
     numbers: NDArray[np.int64]
-    references: Words
-    n_references: NDArray[np.int64]
-    passed: Words
-    measured: NDArray[np.int64]
+    value: NDArray[np.int64]
+    bucket: NDArray[np.int64]
     candidates: Words
     counts: NDArray[np.int64]
 
 
 def new_block(tables: Tables) -> Block:
     """Working memory for one thread that evaluates the tables."""
-    n_groups = len(tables.groups)
+    n_sides, n_tried = len(tables.sides), len(tables.pair_sets) + len(tables.searches)
+    leg_words = int(max(tables.sides["n_words"], default=1))
     return Block(
         rows=np.zeros((WINDOW, BLOCK), np.int64),
         atoms=np.zeros((tables.n_atom_words, BLOCK), np.uint64),
-        first_object=np.zeros((n_groups, BLOCK + 1), np.int64),
-        objects=np.zeros((n_groups, BLOCK * N_CALO_OBJECTS), np.uint64),
-        places=np.zeros((n_groups, BLOCK * N_CALO_OBJECTS), np.int64),
-        kept=np.zeros(tables.n_kept_words * BLOCK, np.uint64),
         out=np.zeros((tables.n_output_words, BLOCK), np.uint64),
         scratch=np.zeros((MAX_STACK, BLOCK), np.uint64),
         union=np.zeros(tables.n_atom_words, np.uint64),
-        pending=np.zeros((n_words_for(len(tables.pair_sets)), BLOCK), np.uint64),
-        wanted=np.zeros((len(tables.pair_sets), BLOCK), np.uint64),
-        raw=np.zeros(2 * SLOTS, np.uint64),
-        legs=np.zeros(2 * SLOTS, np.uint64),
-        numbers=np.zeros((N_NUMBERS, 2 * SLOTS), np.int64),
-        references=np.zeros((WORD_BITS, SLOTS), np.uint64),
-        n_references=np.zeros(WORD_BITS, np.int64),
-        passed=np.zeros(SLOTS, np.uint64),
-        measured=np.zeros((N_NUMBERS, SLOTS), np.int64),
+        wanted=np.zeros((n_tried, BLOCK), np.uint64),
+        pending=np.zeros((n_tried, BLOCK), np.int64),
+        n_pending=np.zeros(n_tried, np.int64),
+        start=np.zeros((n_sides, BLOCK), np.int64),
+        end=np.zeros((n_sides, BLOCK), np.int64),
+        n_listed=np.zeros(n_sides, np.int64),
+        listed=np.zeros((n_sides, BLOCK * N_CALO_OBJECTS + 1), np.uint64),
+        legs=np.zeros((n_sides, (BLOCK * N_CALO_OBJECTS + 1) * leg_words), np.uint64),
+        chosen=np.zeros((2, SLOTS), np.uint64),
+        chosen_legs=np.zeros((2, SLOTS), np.uint64),
+        those=np.zeros(N_COMBINATIONS, np.int64),
+        crossings=np.zeros(N_COMBINATIONS, np.int64),
+        combined=np.zeros((2, N_COMBINATIONS), np.uint64),
+        places=np.zeros(N_COMBINATIONS, np.int64),
+        left=np.zeros(N_COMBINATIONS, np.uint64),
+        eta=np.zeros(N_COMBINATIONS, np.int64),
+        phi=np.zeros(N_COMBINATIONS, np.int64),
+        numbers=np.zeros((2, N_COMBINATIONS), np.int64),
+        value=np.zeros(N_COMBINATIONS, np.int64),
+        bucket=np.zeros(N_COMBINATIONS, np.int64),
         candidates=np.zeros(MAX_LEGS, np.uint64),
         counts=np.zeros(MAX_LEGS, np.int64),
     )

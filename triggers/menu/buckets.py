@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-BUCKET_BITS: Final = 5
+BUCKET_BITS: Final = 7
 _PER_OCTAVE: Final = 1 << (BUCKET_BITS - 1)
 N_BUCKETS: Final = _PER_OCTAVE * (63 - BUCKET_BITS) + 2 * _PER_OCTAVE
 """Buckets of the numbers from 0 to 2^63 − 1."""

@@ -11,6 +11,7 @@ from triggers.menu.atoms import Atom, Branch, Distinct, Measure, Overlap, Pair, 
 from triggers.menu.correlation_limits import UNLIMITED, correlation_window
 from triggers.menu.luts import Scale
 from triggers.menu.model import (
+    TRANSVERSE,
     Cut,
     CutKind,
     Function,
@@ -86,6 +87,7 @@ def _pair(
         relations <= {limits.ChargeRelation.LIKE_SIGN},
         relations <= {limits.ChargeRelation.OPPOSITE_SIGN},
         reference,
+        condition.function in TRANSVERSE or any(leg.group.column == "sums" for leg in legs),
     )
 
 

@@ -141,6 +141,10 @@ class Function(StrEnum):
     MASS_TRV_ORM = "mass_trv_orm"
 
 
+TRANSVERSE = frozenset({Function.MASS_TRV, Function.MASS_TRV_ORM})
+"""The functions whose mass is the transverse one, whatever the objects are."""
+
+
 @dataclass(frozen=True)
 class Cut:
     """A named restriction, in the menu's own (physical) values.

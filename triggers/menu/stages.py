@@ -19,7 +19,7 @@ def stages(tables: Tables) -> Mapping[str, Tables]:
         copies=tables.copies[:0],
         n_common_copies=0,
     )
-    without_correlations = without_outputs._replace(search_keys=tables.search_keys[:0])
+    without_correlations = without_outputs._replace(trial_keys=tables.trial_keys[:0])
     objects_only = without_correlations._replace(scalars=tables.scalars[:0], signals=tables.signals[:0])
     return {
         "objects": objects_only,

@@ -65,24 +65,20 @@ def _record(*names: str, words: tuple[str, ...] = ()) -> np.dtype[np.void]:
     return np.dtype([(name, np.int64) for name in names] + [(name, np.uint64) for name in words])
 
 
-GROUP: Final = _record(
-    "column", "bx_offset", "n1", "n2", "n3", "n4", "counted", "atom_word", "first_lookup", "end_lookup",
-    "slot_words", "kept", words=("live_mask", "live_low"),
+OBJECT_TEST: Final = _record(
+    "column", "bx_offset", "one", "two", "three", "four", "first_lookup", "end_lookup", "slot_words",
+    words=("live_mask", "live_low"),
 )  # fmt: skip
-"""A group of several objects.
+"""Up to 64 selections of a group of several objects.
 
 column, bx_offset: of the objects.
 live_mask, live_low: an object may pass only if its word, masked with the first, is at least the second.
-n1 to n4: atom words for "at least 1" to "at least 4", from atom_word on.
-counted: index in `Tables.words` of the selections that are counted beyond 1, a bit each.
+one to four: the atom words for "at least 1" to "at least 4"; −1 if none of the selections is counted so far.
 first_lookup, end_lookup: its look-ups, at least one.
 slot_words: index in `Tables.words` of what may pass by slot, or −1 if that is the same for all.
-kept: the words per crossing before those that keep what its objects passed, for the searches; −1 if none needs it.
 """
 
-SCALAR: Final = _record(
-    "column", "slot", "bx_offset", "atom_word", "first_lookup", "end_lookup", words=("live_mask", "live_low")
-)
+SCALAR: Final = _record("column", "slot", "bx_offset", "atom_word", "first_lookup", "end_lookup")
 """A group of one object per crossing, at most 64 selections, which share the atom word with those of others."""
 
 LOOKUP: Final = _record("base", words=("shift", "mask"))
@@ -92,14 +88,19 @@ SIGNALS: Final = _record("source", "bx_offset", "atom_word")
 """A word of the `external` column that is copied to an atom word."""
 
 SEARCH: Final = _record(
-    "group", "relation", "atom", "first_guard", "end_guard", "first_leg", "end_leg", "reference", "of_mass",
-    "mass_low", "mass_high",
-)  # fmt: skip
+    "side", "relation", "atom", "first_leg", "end_leg", "reference", "of_mass", "mass_low", "mass_high"
+)
 """A search for different objects, which sets its atom.
 
-group: the objects. relation: a `Relation`. Guards are atoms that must all be set. Legs are pairs: the position of a
-selection in the group, and how many objects must pass it. reference: index of a `REFERENCE`, or −1. of_mass: 1 if the
-mass of three objects must be from mass_low to mass_high.
+side: the `SIDE` of the objects. relation: a `Relation`. Legs are pairs: a bit of the side, and how many objects must
+have it. reference: index of a `REFERENCE`, or −1. of_mass: 1 if the mass of three objects must be from mass_low to
+mass_high.
+"""
+
+TRIAL: Final = _record("of", "bit", "first_key", "end_key", "first_guard", "end_guard")
+"""When a pair or a search is tried: one of its keys and all its guards are set, which are atoms.
+
+of: the number of a pair set, bit: its pair; or of: how many sets there are plus the number of a search, bit 0.
 """
 
 ANGLES: Final = _record(
@@ -113,26 +114,28 @@ unconstrained: 1 for muons, which have an unconstrained pT, and no pT at index 0
 """
 
 SIDE: Final = _record(
-    "column", "slot", "n_slots", "bx_offset", "n_words", "first_lookup", "end_lookup", "slot_words", "factor", "offset",
+    "column", "slot", "n_slots", "bx_offset", "n_words", "first_lookup", "end_lookup", "slot_words",
     words=("live_mask", "live_low"),
 )  # fmt: skip
-"""What one object of a pair, or a reference, is chosen from.
+"""A group whose objects are legs of pairs and searches, or references.
 
-column, slot, n_slots, bx_offset: of the objects; live_mask, live_low: as in `GROUP`. The look-ups give the legs, one
-bit for each pair of the set; a side that both objects are chosen from has two words, of the first and of the second
-legs. Angle k becomes factor × k + offset on the grid of the set.
+column, slot, n_slots, bx_offset: of the objects; live_mask, live_low: as in `OBJECT_TEST`. The look-ups give the legs
+that an object passes, n_words words of bits; each set of pairs has a run of bits in one of them.
 """
 
-PAIR: Final = _record("set", "bit", "first_guard", "end_guard")
-"""A pair: its set, its bit there, and the atoms that must all be set."""
+LEG: Final = _record("side", "word", "factor", "offset", words=("shift",))
+"""One leg of all pairs of a set: they are bits from `shift` on of a word of a `SIDE`.
+
+Angle k becomes factor × k + offset on the grid of the set.
+"""
 
 PAIR_SET: Final = _record(
-    "first_side", "same", "scale", "transverse", "atom_word", "eta_words", "phi_words", "charge_words", "limits",
+    "first_leg", "same", "scale", "transverse", "atom_word", "eta_words", "phi_words", "charge_words", "limits",
     "first_reference", "end_reference", words=("references", "over_delta_r"),
 )  # fmt: skip
 """Up to 64 pairs of the same two groups, a bit each, and an atom word of their own.
 
-first_side: two `SIDE`s, or one if `same`: both objects are of one group, and different. scale: the `luts.Scale`.
+first_leg: two `LEG`s; of one side if `same`: both objects are of one group, and different. scale: the `luts.Scale`.
 transverse: 1 for transverse masses. eta_words, phi_words: indices in `Tables.words` of the pairs that accept a
 difference of indices, charge_words: of those that accept the two charges, 3 × one + other (0 not valid, 1 positive,
 2 negative); −1 if no pair asks. limits: the row in `Tables.limits` of the first pair. first_reference, end_reference:
@@ -147,9 +150,9 @@ mask: the pairs that have a window on the quantity.
 """
 
 REFERENCE: Final = _record(
-    "side", "eta_low", "eta_high", "phi_low", "phi_high", "r_low", "r_high", "first_grid", words=("mask",)
+    "side", "bit", "eta_low", "eta_high", "phi_low", "phi_high", "r_low", "r_high", "first_grid", words=("mask",)
 )
-"""The reference of an overlap removal: its `SIDE`, windows, one `GRID` for each leg, and the pairs that it is for."""
+"""The reference of an overlap removal: its `SIDE` and bit, windows, a `GRID` for each leg, and pairs that it is for."""
 
 GRID: Final = _record("scale", "column", "factor", "offset", "reference_factor", "reference_offset")
 """How a leg and a reference are compared: scale −1 if they never overlap."""
@@ -170,10 +173,10 @@ COPY: Final = _record("atom_word", "output_word", words=("mask", "rotation"))
 KEYS: Final = _record("atom_word", words=("mask",))
 """The atoms of a word of which something depends."""
 
-ATOM: Final = _record("first_search", "end_search", "first_output", "end_output")
+ATOM: Final = _record("first_trial", "end_trial", "first_output", "end_output")
 """What is done when an atom is set.
 
-Searches, and pairs (`~pair`), that are tried; outputs: a bit that is set at once, or `~program`, which is run.
+Trials of pairs and searches; outputs: a bit that is set at once, or `~program`, which is run.
 """
 
 
@@ -188,17 +191,18 @@ class Tables(NamedTuple):
     is how many bits and programs depend on keys.
     """
 
-    groups: Records
+    object_tests: Records
     scalars: Records
     lookups: Records
     words: Words
     signals: Records
     searches: Records
+    trials: Records
     programs: Records
     copies: Records
     angles: Records
     sides: Records
-    pairs: Records
+    legs: Records
     pair_sets: Records
     coarse: Records
     references: Records
@@ -206,7 +210,7 @@ class Tables(NamedTuple):
     limits: NDArray[np.int64]
     luts: NDArray[np.int64]
     inverse_luts: NDArray[np.int64]
-    search_keys: Records
+    trial_keys: Records
     output_keys: Records
     atoms: Records
     lists: NDArray[np.int64]
@@ -215,7 +219,6 @@ class Tables(NamedTuple):
     n_triggers: int
     n_atom_words: int
     first_scalar_word: int
-    n_kept_words: int
     n_output_words: int
 
 

@@ -29,14 +29,14 @@ from triggers.menu.selections import Group, Selection
 from triggers.menu.tables import (
     ATOM,
     COPY,
-    GROUP,
     KEYS,
     LOOKUP,
-    PAIR,
+    OBJECT_TEST,
     PROGRAM,
     SCALAR,
     SEARCH,
     SIGNALS,
+    TRIAL,
     WORD_BITS,
     Column,
     Records,
@@ -45,6 +45,7 @@ from triggers.menu.tables import (
     Tables,
     n_words_for,
 )
+from triggers.menu.tabulate_legs import LegTables
 from triggers.menu.tabulate_pairs import LARGEST, PairTables, pair_sets
 
 _ByAtom = dict[int, list[int]]
@@ -95,10 +96,7 @@ class _Builder:
 
     def __init__(self) -> None:
         self.n_words = 0
-        self.n_kept_words = 0
         self.number: dict[Atom, int] = {}
-        self.position: dict[Selection, int] = {}
-        self.group_number: dict[Group, int] = {}
         self.lookups = LookupTables()
         self.lists: list[int] = []
 
@@ -113,37 +111,41 @@ class _Builder:
         levels: dict[Selection, int] = {}
         for atom in counted:
             levels[atom.selection] = max(atom.level, levels.get(atom.selection, 0))
-        groups = self._groups(levels, {search.group for search in searches})
+        object_tests = self._object_tests(levels)
         first_scalar_word = self.n_words
         scalars = self._scalars([chosen for chosen in levels if chosen.group.n_slots == 1])
         signals = self._signals([atom for atom in atoms if isinstance(atom, Signal)])
         self._number_in_new_words(searches)
         when = trials(tree for _, tree in parts)
-        pair_tables = PairTables(self.lookups)
-        search_records, searches_of = self._searches(searches, when, pair_tables)
-        pair_records = self._pairs(pairs, when, pair_tables, searches_of)
-        outputs = self._programs(parts)
+        legs = LegTables(self.lookups)
+        trials_of: _ByAtom = defaultdict(list)
+        pair_tables = PairTables(self.lookups, legs)
+        trial_records = self._pairs(pairs, when, pair_tables, trials_of)
+        n_sets = len(pair_tables.sets)
+        trial_records += self._search_trials(searches, when, trials_of, n_sets, len(trial_records))
+        search_records = self._searches(searches, legs, pair_tables)
+        sides, outputs = legs.records(), self._programs(parts)
         return Tables(
-            groups=groups,
+            object_tests=object_tests,
             scalars=scalars,
             lookups=np.array(self.lookups.records, LOOKUP),
             words=np.concatenate([*self.lookups.words, np.empty(0, np.uint64)]),
             signals=signals,
             searches=search_records,
+            trials=np.array(trial_records, TRIAL),
             programs=np.array(outputs.programs, PROGRAM),
             copies=np.array(_copies(outputs.always_copied) + _copies(outputs.copied), COPY),
-            pairs=pair_records,
             **pair_tables.records(),
-            search_keys=_keys(searches_of),
+            sides=sides,
+            trial_keys=_keys(trials_of),
             output_keys=_keys(outputs.of_atom),
-            atoms=self._atoms(searches_of, outputs.of_atom),
+            atoms=self._atoms(trials_of, outputs.of_atom),
             lists=np.array(self.lists, np.int64),
             first_everywhere=outputs.first_everywhere,
             n_common_copies=len(_copies(outputs.always_copied)),
             n_triggers=sum(map(len, outputs.of_atom.values())),
             n_atom_words=self.n_words,
             first_scalar_word=first_scalar_word,
-            n_kept_words=self.n_kept_words,
             n_output_words=n_output_words,
         )
 
@@ -161,34 +163,28 @@ class _Builder:
         self.lists += items
         return first, len(self.lists)
 
-    def _groups(self, levels: Mapping[Selection, int], searched: set[Group]) -> Records:
+    def _object_tests(self, levels: Mapping[Selection, int]) -> Records:
         by_group: dict[Group, list[Selection]] = defaultdict(list)
         for chosen in sorted(levels, key=lambda chosen: (-levels[chosen], chosen.threshold)):
             if chosen.group.n_slots > 1:
                 by_group[chosen.group].append(chosen)
-        self.group_number = {group: number for number, group in enumerate(sorted(by_group))}
-        rows = [self._group(group, by_group[group], levels, group in searched) for group in sorted(by_group)]
-        return np.array(rows, GROUP)
+        rows = [row for group in sorted(by_group) for row in self._tests_of(by_group[group], levels)]
+        return np.array(rows, OBJECT_TEST)
 
-    def _group(
-        self, group: Group, selections: Sequence[Selection], levels: Mapping[Selection, int], searched: bool
-    ) -> tuple[int, ...]:
-        """The record of a group; `selections` come with those first that are counted furthest."""
-        self.position |= {chosen: position for position, chosen in enumerate(selections)}
-        atom_word = self.n_words
-        level_words = [
-            self._number_in_new_words([AtLeast(chosen, level) for chosen in selections if levels[chosen] >= level])
-            for level in range(1, MAX_LEVEL + 1)
-        ]
-        counted = self.lookups.add_bits([levels[chosen] > 1 for chosen in selections])
-        first_lookup = len(self.lookups.records)
-        slot_words = self.lookups.add(selections, range(len(selections)), level_words[0])
-        kept = self.n_kept_words if searched else -1
-        self.n_kept_words += group.n_slots * level_words[0] if searched else 0
-        return (
-            Column[group.column.upper()], group.bx_offset, *level_words, counted, atom_word,
-            first_lookup, len(self.lookups.records), slot_words, kept, *live_words(selections),
-        )  # fmt: skip
+    def _tests_of(self, selections: Sequence[Selection], levels: Mapping[Selection, int]) -> Iterator[tuple[int, ...]]:
+        """The records of a group; `selections` come with those first that are counted furthest."""
+        first_words, n_words = [], []
+        for level in range(1, MAX_LEVEL + 1):
+            first_words.append(self.n_words)
+            atoms = [AtLeast(chosen, level) for chosen in selections if levels[chosen] >= level]
+            n_words.append(self._number_in_new_words(atoms))
+        for word in range(n_words[0]):
+            here = selections[word * WORD_BITS : (word + 1) * WORD_BITS]
+            atom_words = [first + word if word < n else -1 for first, n in zip(first_words, n_words, strict=True)]
+            first_lookup = len(self.lookups.records)
+            slot_words = self.lookups.add(here, range(len(here)), 1)
+            where = (Column[here[0].group.column.upper()], here[0].group.bx_offset)
+            yield (*where, *atom_words, first_lookup, len(self.lookups.records), slot_words, *live_words(here))
 
     def _scalars(self, selections: Sequence[Selection]) -> Records:
         """Places the selections of all groups one after the other, wherever a word ends."""
@@ -205,7 +201,7 @@ class _Builder:
             self.lookups.add(here, [bit for bit, _ in members], 1)
             column, end_lookup = Column[group.column.upper()], len(self.lookups.records)
             where = (column, group.first_slot, group.bx_offset, first_word + word)
-            rows.append((*where, first_lookup, end_lookup, *live_words(here)))
+            rows.append((*where, first_lookup, end_lookup))
         return np.array(rows, SCALAR)
 
     def _signals(self, signals: Sequence[Signal]) -> Records:
@@ -218,38 +214,41 @@ class _Builder:
         rows = [(word, offset, atom_word[offset, word]) for offset, word in sources]
         return np.array(rows, SIGNALS)
 
-    def _searches(self, searches: Sequence[Distinct], when: _Trials, pairs: PairTables) -> tuple[Records, _ByAtom]:
-        """The searches, and which are tried when an atom is set."""
-        rows = []
-        tried: _ByAtom = defaultdict(list)
-        for number, search in enumerate(searches):
-            for key in when[search].keys:
-                tried[self.number[key]].append(number)
-            guards = self._guards(when[search])
-            legs = self._list(item for leg, count in search.legs for item in (self.position[leg], count))
-            group, relation = self.group_number[search.group], _RELATIONS[search.relation]
-            reference = -1 if search.reference is None else pairs.add_reference(search.reference, [search.group])
-            mass = (0, 0) if search.mass is None else tuple(max(-LARGEST, min(x, LARGEST)) for x in search.mass)
-            of_mass = (search.mass is not None, *mass)
-            rows.append((group, relation, self.number[search], *guards, *legs, reference, *of_mass))
-        return np.array(rows, SEARCH), tried
-
-    def _guards(self, trial: Trial) -> tuple[int, int]:
-        """The list of the guards, the rarest first, so that most trials end at once."""
-        rarest_first = sorted(trial.guards, key=lambda guard: expected_rate([guard]))
-        return self._list(self.number[guard] for guard in rarest_first)
-
-    def _pairs(self, pairs: Sequence[Pair], when: _Trials, tables: PairTables, tried: _ByAtom) -> Records:
-        """Adds the sets of pairs, and which are tried when an atom is set."""
+    def _pairs(self, pairs: Sequence[Pair], when: _Trials, tables: PairTables, tried: _ByAtom) -> list[tuple[int, ...]]:
+        """Adds the sets of pairs, and returns when they are tried."""
         rows: list[tuple[int, ...]] = []
         for number, members in enumerate(pair_sets(pairs)):
             tables.add_set(members, self.n_words)
             self._number_in_new_words(members.pairs)
             for bit, pair in enumerate(members.pairs):
-                for key in when[pair].keys:
-                    tried[self.number[key]].append(~len(rows))
-                rows.append((number, bit, *self._guards(when[pair])))
-        return np.array(rows, PAIR)
+                rows.append((number, bit, *self._trial(when[pair], tried, len(rows))))
+        return rows
+
+    def _search_trials(
+        self, searches: Sequence[Distinct], when: _Trials, tried: _ByAtom, first_of: int, first_row: int
+    ) -> list[tuple[int, ...]]:
+        return [
+            (first_of + number, 0, *self._trial(when[search], tried, first_row + number))
+            for number, search in enumerate(searches)
+        ]
+
+    def _trial(self, trial: Trial, tried: _ByAtom, number: int) -> tuple[int, ...]:
+        """The lists of keys and guards, the rarest guards first, so that most trials end at once."""
+        for key in trial.keys:
+            tried[self.number[key]].append(number)
+        rarest_first = sorted(trial.guards, key=lambda guard: expected_rate([guard]))
+        keys = self._list(self.number[key] for key in trial.keys)
+        return (*keys, *self._list(self.number[guard] for guard in rarest_first))
+
+    def _searches(self, searches: Sequence[Distinct], legs: LegTables, pairs: PairTables) -> Records:
+        rows = []
+        for search in searches:
+            bits = self._list(item for leg, count in search.legs for item in (legs.bit(leg)[1], count))
+            side, relation = legs.bit(search.legs[0][0])[0], _RELATIONS[search.relation]
+            reference = -1 if search.reference is None else pairs.add_reference(search.reference, [search.group])
+            mass = (0, 0) if search.mass is None else tuple(max(-LARGEST, min(x, LARGEST)) for x in search.mass)
+            rows.append((side, relation, self.number[search], *bits, reference, search.mass is not None, *mass))
+        return np.array(rows, SEARCH)
 
     def _programs(self, parts: Sequence[tuple[int, Tree]]) -> _Outputs:
         """What sets the output bits."""
@@ -306,9 +305,9 @@ class _Builder:
                 if position or tree.operator is Operator.NOT:
                     yield Step[tree.operator.name]
 
-    def _atoms(self, searches_of: _ByAtom, outputs_of: _ByAtom) -> Records:
+    def _atoms(self, trials_of: _ByAtom, outputs_of: _ByAtom) -> Records:
         atoms = range(self.n_words * WORD_BITS)
-        rows = [(*self._list(searches_of.get(atom, ())), *self._list(outputs_of.get(atom, ()))) for atom in atoms]
+        rows = [(*self._list(trials_of.get(atom, ())), *self._list(outputs_of.get(atom, ()))) for atom in atoms]
         return np.array(rows, ATOM)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from triggers.events.packing import OBJECTS, SUMS, Field
 from triggers.menu.atoms import Measure, Pair, Reference, Window
 from triggers.menu.buckets import N_BUCKETS, bucket_edges
-from triggers.menu.lookups import LookupTables, live_words
+from triggers.menu.lookups import LookupTables
 from triggers.menu.luts import (
     CALO_PT_OFFSET,
     CALO_TO_MUON_FACTOR,
@@ -24,20 +24,20 @@ from triggers.menu.luts import (
     inverse_delta_r_squared,
     luts,
 )
-from triggers.menu.selections import Group, Selection
+from triggers.menu.selections import Group
 from triggers.menu.tables import (
     ANGLES,
     COARSE,
     GRID,
+    LEG,
     PAIR_SET,
     REFERENCE,
-    SIDE,
     WORD_BITS,
     Column,
     Quantity,
     Records,
-    n_words_for,
 )
+from triggers.menu.tabulate_legs import LegTables
 
 LARGEST: Final = 2**62
 """No quantity is larger."""
@@ -57,10 +57,11 @@ _CHARGES: Final = 3
 
 @dataclass(frozen=True)
 class PairSet:
-    """Up to 64 pairs of the same groups; the position of a pair is its bit."""
+    """Up to 64 pairs of the same groups and kind of mass; the position of a pair is its bit."""
 
     groups: tuple[Group, Group]
     same: bool
+    transverse: bool
     pairs: tuple[Pair, ...]
 
     @property
@@ -71,12 +72,12 @@ class PairSet:
 
 def pair_sets(pairs: Iterable[Pair]) -> list[PairSet]:
     """The pairs by their groups."""
-    by_groups: dict[tuple[Group, Group, bool], list[Pair]] = defaultdict(list)
+    by_groups: dict[tuple[Group, Group, bool, bool], list[Pair]] = defaultdict(list)
     for pair in pairs:
-        by_groups[pair.first.group, pair.second.group, pair.exclusive].append(pair)
+        by_groups[pair.first.group, pair.second.group, pair.exclusive, pair.transverse].append(pair)
     return [
-        PairSet((first, second), same, tuple(members))
-        for (first, second, same), all_of_them in by_groups.items()
+        PairSet((first, second), same, transverse, tuple(members))
+        for (first, second, same, transverse), all_of_them in by_groups.items()
         for members in (all_of_them[k : k + WORD_BITS] for k in range(0, len(all_of_them), WORD_BITS))
     ]
 
@@ -89,9 +90,10 @@ def scale_of(*groups: Group) -> Scale:
 class PairTables:
     """Collects the records of pairs and references."""
 
-    def __init__(self, lookups: LookupTables) -> None:
+    def __init__(self, lookups: LookupTables, sides: LegTables) -> None:
         self.lookups = lookups
-        self.sides: list[tuple[int, ...]] = []
+        self.sides = sides
+        self.legs: list[tuple[int, ...]] = []
         self.sets: list[tuple[int, ...]] = []
         self.coarse: list[list[tuple[int, int]]] = []
         self.references: list[tuple[int, ...]] = []
@@ -100,23 +102,17 @@ class PairTables:
 
     def add_set(self, members: PairSet, atom_word: int) -> None:
         """Adds a set of pairs, which sets the bits of its own atom word."""
-        pairs, bits = members.pairs, range(len(members.pairs))
-        legs = ([pair.first for pair in pairs], [pair.second for pair in pairs])
-        first_side, first_reference = len(self.sides), len(self.references)
-        if members.same:
-            both = [*bits, *(WORD_BITS + bit for bit in bits)]
-            self._add_side(members.groups[0], [*legs[0], *legs[1]], both, members.scale)
-        else:
-            for group, selections in zip(members.groups, legs, strict=True):
-                self._add_side(group, selections, bits, members.scale)
+        pairs, first_leg, first_reference = members.pairs, len(self.legs), len(self.references)
+        for selections in ([pair.first for pair in pairs], [pair.second for pair in pairs]):
+            side, word, shift = self.sides.run(selections)
+            self.legs.append((side, word, *_grid(selections[0].group, members.scale), shift))
         for reference in dict.fromkeys(pair.reference for pair in pairs if pair.reference is not None):
             self.add_reference(reference, members.groups, _mask(pair.reference == reference for pair in pairs))
         self.coarse.append([self._coarse(pairs, quantity) for quantity in Quantity])
         self.limits.append(_limits(pairs))
-        transverse = any(group.column == "sums" for group in members.groups)
         steps = (self._steps(pairs, members.scale, measure) for measure in (Measure.DELTA_ETA, Measure.DELTA_PHI))
         self.sets.append((
-            first_side, members.same, members.scale, transverse, atom_word, *steps, self._charge_words(pairs),
+            first_leg, members.same, members.scale, members.transverse, atom_word, *steps, self._charge_words(pairs),
             len(self.sets) * WORD_BITS, first_reference, len(self.references),
             _mask(pair.reference is not None for pair in pairs),
             _mask(Measure.MASS_OVER_DELTA_R in dict(pair.windows) for pair in pairs),
@@ -131,10 +127,10 @@ class PairTables:
             mask: the pairs of a set that it is for.
         """
         group, overlap = reference.selection.group, reference.overlap
-        side = self._add_side(group, [reference.selection], [0], Scale.CALO)
+        side, bit = self.sides.bit(reference.selection)
         windows = (overlap.delta_eta, overlap.delta_phi, overlap.delta_r_squared)
         limits = [limit for window in windows for limit in (_clipped(window) if window else _NOTHING)]
-        self.references.append((side, *limits, len(self.grids), mask))
+        self.references.append((side, bit, *limits, len(self.grids), mask))
         for leg in legs:
             scale = scale_of(leg, group)
             compared = -1 if leg.column == "sums" else scale
@@ -148,7 +144,7 @@ class PairTables:
         coarse = np.array([base for row in self.coarse for base in row], COARSE).reshape(-1, n_quantities)
         return {
             "angles": np.array([_angles(column) for column in Column], ANGLES),
-            "sides": np.array(self.sides, SIDE),
+            "legs": np.array(self.legs, LEG),
             "pair_sets": np.array(self.sets, PAIR_SET),
             "coarse": coarse,
             "references": np.array(self.references, REFERENCE),
@@ -157,15 +153,6 @@ class PairTables:
             "luts": luts().copy(),
             "inverse_luts": inverse_delta_r_squared().copy(),
         }
-
-    def _add_side(self, group: Group, legs: Sequence[Selection], bits: Sequence[int], scale: Scale) -> int:
-        first_lookup = len(self.lookups.records)
-        n_words = n_words_for(max(bits) + 1)
-        slot_words = self.lookups.add(legs, bits, n_words)
-        where = (Column[group.column.upper()], group.first_slot, group.n_slots, group.bx_offset)
-        reads = (n_words, first_lookup, len(self.lookups.records), slot_words)
-        self.sides.append((*where, *reads, *_grid(group, scale), *live_words(legs)))
-        return len(self.sides) - 1
 
     def _steps(self, pairs: Sequence[Pair], scale: Scale, measure: Measure) -> int:
         """The words of the pairs that accept a difference of indices in η or φ; −1 if all accept everything."""

@@ -10,10 +10,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from triggers.events.packing import MUON
-from triggers.menu.block import STRIDE
 from triggers.menu.limits import CALO_PHI_BINS, MUON_PHI_BINS
 from triggers.menu.luts import PT_STEP, Lut, Scale
-from triggers.menu.tables import Words
 
 OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 """Of all compiled functions. None allocates; counting references to arrays (`_nrt`) would take most of the time."""
@@ -99,12 +97,3 @@ def overlap(
         or windows.phi_low <= delta_phi <= windows.phi_high
         or windows.r_low <= squared <= windows.r_high
     )
-
-
-@njit(**INLINE)
-def any_set(words: Words, start: int, n: int) -> np.uint64:
-    """The bits that are set in some of the next `STRIDE` crossings."""
-    union = np.uint64(0)
-    for i in range(start, min(start + STRIDE, n)):
-        union |= words[i]
-    return union

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from triggers.events.schema import MAX_BX_OFFSET
 from triggers.menu.block import BLOCK, Block, Events
 from triggers.menu.kernel.angles import OPTIONS, Ints
-from triggers.menu.kernel.objects import find_objects, gather, test_objects, test_scalar
+from triggers.menu.kernel.objects import gather, test_objects, test_scalar
 from triggers.menu.kernel.outputs import set_outputs
 from triggers.menu.kernel.pairs import run_pairs
 from triggers.menu.kernel.searches import run_searches
+from triggers.menu.kernel.trials import choose_trials
 from triggers.menu.tables import Tables, Words
 
 SOURCES: Final = ("block.py", "buckets.py", "limits.py", "luts.py", "tables.py", "word_bits.py")
@@ -114,17 +115,19 @@ def _compiled_from(digest: int) -> Any:
             _find_neighbours(events.slots, start, n, block.rows)
             block.atoms[tables.first_scalar_word :] = 0
             block.out[:] = 0
-            for group in range(len(tables.groups)):
-                find_objects(tables.groups[group], group, events, n, block)
-                test_objects(tables.groups[group], group, tables.lookups, tables.words, n, block)
+            for number in range(len(tables.object_tests)):
+                test_objects(tables.object_tests[number], tables.lookups, tables.words, events, n, block)
             for scalar in range(len(tables.scalars)):
                 test_scalar(tables.scalars[scalar], tables.lookups, tables.words, events, n, block)
             for source in range(len(tables.signals)):
                 signals = tables.signals[source]
                 rows_there = block.rows[signals.bx_offset + MAX_BX_OFFSET]
                 gather(events.external, signals.source, rows_there, n, block.atoms[signals.atom_word])
-            run_searches(tables, events, n, block)
-            run_pairs(tables, events, n, block)
+            block.start[:] = -1
+            block.n_listed[:] = 0
+            choose_trials(tables, n, block)
+            run_searches(tables, events, block)
+            run_pairs(tables, events, block)
             set_outputs(tables, n, block)
             found = _write_out(events.context, start, n, block.out, rows, words, found)
         return found

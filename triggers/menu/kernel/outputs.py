@@ -8,10 +8,11 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from triggers.menu.block import STRIDE, Block
-from triggers.menu.kernel.angles import INLINE, OPTIONS, Ints, Record, any_set
+from triggers.menu.block import Block
+from triggers.menu.kernel.angles import INLINE, OPTIONS, Ints, Record
+from triggers.menu.kernel.hits import are_many, mark_hits
 from triggers.menu.tables import WORD_BITS, Records, Step, Tables, Words
-from triggers.menu.word_bits import bit_count, lowest_bit
+from triggers.menu.word_bits import lowest_bit
 
 MANY: Final = 8
 """Outputs are set for all crossings of a block at once if more than one in so many triggers is there."""
@@ -31,31 +32,24 @@ def set_outputs(tables: Tables, n: int, block: Block) -> None:
     atoms, out, union = block.atoms, block.out, block.union
     for word in range(len(union)):
         union[word] = _union(atoms[word], n)
-    dense = MANY * _n_hits(tables.output_keys, atoms, union, n) > n * tables.n_triggers
-    for k in range(0 if dense else len(tables.output_keys)):
-        word, mask = tables.output_keys[k].atom_word, tables.output_keys[k].mask
-        for start in range(0, n if union[word] & mask else 0, STRIDE):
-            if any_set(atoms[word], start, n) & mask:
-                for i in range(start, min(start + STRIDE, n)):
-                    _set_outputs_of(atoms[word, i] & mask, word, i, programs, lists, table_of, atoms, out)
+    keys, marks = tables.output_keys, block.scratch[0]
+    dense = are_many(keys, atoms, n, tables.n_triggers / MANY)
+    for first in range(0, 0 if dense else len(keys), WORD_BITS):
+        mark_hits(keys, first, atoms, n, marks)
+        for i in range(n):
+            marked = marks[i]
+            while marked:
+                key = keys[first + np.int64(lowest_bit(marked))]
+                marked &= marked - _ONE
+                word = key.atom_word
+                _set_outputs_of(atoms[word, i] & key.mask, word, i, programs, lists, table_of, atoms, out)
     for k in range(len(tables.copies) if dense else tables.n_common_copies):
         copy = tables.copies[k]
         if union[copy.atom_word] & copy.mask:
             _copy(atoms[copy.atom_word], out[copy.output_word], copy.mask, copy.rotation, n)
     for program in range(0 if dense else tables.first_everywhere, len(programs)):
         if _may_hold(programs[program], lists, union):
-            _run_everywhere(programs[program], lists, n, block)
-
-
-@njit(**OPTIONS)
-def _n_hits(keys: Records, atoms: Words, union: Words, n: int) -> int:
-    """How many key atoms are set in a block."""
-    hits = 0
-    for k in range(len(keys)):
-        word, mask = keys[k].atom_word, keys[k].mask
-        for i in range(n if union[word] & mask else 0):
-            hits += np.int64(bit_count(atoms[word, i] & mask))
-    return hits
+            _run_everywhere(programs[program], lists, n, atoms, block.scratch, out)
 
 
 @njit(**OPTIONS)
@@ -144,23 +138,23 @@ def _program_holds(program: Record, lists: Ints, atoms: Words, i: int) -> bool:
 
 
 @njit(**OPTIONS)
-def _run_everywhere(program: Record, lists: Ints, n: int, block: Block) -> None:
+def _run_everywhere(program: Record, lists: Ints, n: int, atoms: Words, scratch: Words, out: Words) -> None:
     """Runs a program for all crossings of a block at once, and sets its output bit."""
     height = -1
     for k in range(program.first_step, program.end_step):
         step = lists[k]
         if step >= 0:
             height += 1
-            _push_everywhere(step, block.atoms[step >> (_WORD_SHIFT + 1)], block.scratch[height], n)
+            _push_everywhere(step, atoms[step >> (_WORD_SHIFT + 1)], scratch[height], n)
         elif step == _NOT:
-            _flip_everywhere(block.scratch[height], n)
+            _flip_everywhere(scratch[height], n)
         else:
             height -= 1
-            _combine_everywhere(step, block.scratch[height], block.scratch[height + 1], n)
-    stack = block.scratch[0]
-    out, bit = block.out[program.bit >> _WORD_SHIFT], np.uint64(program.bit & _BIT_MASK)
+            _combine_everywhere(step, scratch[height], scratch[height + 1], n)
+    stack = scratch[0]
+    word, bit = out[program.bit >> _WORD_SHIFT], np.uint64(program.bit & _BIT_MASK)
     for i in range(n):
-        out[i] |= stack[i] << bit
+        word[i] |= stack[i] << bit
 
 
 @njit(**OPTIONS)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from triggers.menu.block import BLOCK, STRIDE, Block, Events
+from triggers.menu.block import Block, Events
 from triggers.menu.kernel.angles import (
     INLINE,
     NEGATIVE,
@@ -14,7 +14,6 @@ from triggers.menu.kernel.angles import (
     POSITIVE,
     Ints,
     Record,
-    any_set,
     charge_of,
     eta_of,
     folded,
@@ -23,12 +22,12 @@ from triggers.menu.kernel.angles import (
     phi_of,
     pt_of,
 )
-from triggers.menu.kernel.sides import choose_from
+from triggers.menu.kernel.legs import list_objects
+from triggers.menu.kernel.references import passes
 from triggers.menu.luts import Lut, Scale
-from triggers.menu.tables import WORD_BITS, Column, Relation, Tables, Words
+from triggers.menu.tables import WORD_BITS, Relation, Tables, Words
 from triggers.menu.word_bits import bit_count, lowest_bit
 
-_MUON = int(Column.MUON)
 _MUON_SCALE, _CALO_SCALE = int(Scale.MUON), int(Scale.CALO)
 _COSH, _COS = int(Lut.COSH), int(Lut.COS)
 _NO_RELATION = int(Relation.NONE)
@@ -39,99 +38,65 @@ _ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
 
 @njit(**OPTIONS)
-def run_searches(tables: Tables, events: Events, n: int, block: Block) -> None:
-    """Tries the searches of every key atom that is set, and notes which sets of pairs are to be tried."""
-    atoms = block.atoms
-    block.pending[:] = 0
-    for w in range(len(tables.search_keys)):
-        word, mask = tables.search_keys[w].atom_word, tables.search_keys[w].mask
-        for start in range(0, n, STRIDE):
-            if any_set(atoms[word], start, n) & mask:
-                for i in range(start, min(start + STRIDE, n)):
-                    _try_at(tables, events, word, mask, i, block)
-
-
-@njit(**INLINE)
-def _try_at(tables: Tables, events: Events, word: int, mask: np.uint64, i: int, block: Block) -> None:
-    """Tries what depends on the key atoms of one word that are set in a crossing."""
-    atoms, table_of, lists = block.atoms, tables.atoms, tables.lists
-    hits = atoms[word, i] & mask
-    while hits:
-        key = (word << _WORD_SHIFT) + np.int64(lowest_bit(hits))
-        hits &= hits - _ONE
-        for item in range(table_of[key].first_search, table_of[key].end_search):
-            number = lists[item]
-            if number < 0:
-                pair = tables.pairs[~number]
-                if _guarded(pair, lists, atoms, i):
-                    _want(pair, i, block.pending, block.wanted)
-                continue
-            search = tables.searches[number]
-            if _guarded(search, lists, atoms, i) and _search(search, tables, events, block, i):
-                atoms[search.atom >> _WORD_SHIFT, i] |= _ONE << np.uint64(search.atom & _BIT_MASK)
+def run_searches(tables: Tables, events: Events, block: Block) -> None:
+    """Tries the searches in the crossings where they are pending, and sets their atoms."""
+    first = len(tables.pair_sets)
+    for number in range(len(tables.searches)):
+        search, pending, n_pending = (
+            tables.searches[number],
+            block.pending[first + number],
+            block.n_pending[first + number],
+        )
+        if not n_pending:
+            continue
+        block.wanted[first + number] = 0
+        list_objects(search.side, pending, n_pending, tables, events, block)
+        if search.reference >= 0:
+            list_objects(tables.references[search.reference].side, pending, n_pending, tables, events, block)
+        found, bit = block.atoms[search.atom >> _WORD_SHIFT], _ONE << np.uint64(search.atom & _BIT_MASK)
+        for m in range(n_pending):
+            if _search(search, tables, block, pending[m]):
+                found[pending[m]] |= bit
 
 
 @njit(**OPTIONS)
-def _search(search: Record, tables: Tables, events: Events, block: Block, i: int) -> bool:
+def _search(search: Record, tables: Tables, block: Block, i: int) -> bool:
     """Whether objects of a crossing satisfy a search, with some reference if it has one."""
-    kind, candidates, counts = tables.groups[search.group], block.candidates, block.counts
-    _find_candidates(search, kind, tables.lists, i, block, candidates, counts)
-    objects = block.objects[search.group, block.first_object[search.group, i] : block.first_object[search.group, i + 1]]
-    where = tables.angles[kind.column]
+    candidates, counts, side = block.candidates, block.counts, search.side
+    start, end = block.start[side, i], block.end[side, i]
+    _find_candidates(search, tables, start, end, block, candidates, counts)
+    objects, where = block.listed[side, start:end], tables.angles[tables.sides[side].column]
     if search.reference < 0:
         return _find(search, objects, _ALL, candidates, counts, where, tables.luts)
     reference = tables.references[search.reference]
-    side, grid = tables.sides[reference.side], tables.grids[reference.first_grid]
-    where_reference, references = tables.angles[side.column], block.references[0]
-    n_references = choose_from(
-        side, _ONE, where_reference, events.muon, events.eg, events.tau, events.jet, events.sums,
-        block.rows, i, tables.lookups, tables.words, references, block.passed, block.measured, 0,
-    )  # fmt: skip
-    for k in range(n_references):
+    grid, where_reference = tables.grids[reference.first_grid], tables.angles[tables.sides[reference.side].column]
+    for k in range(block.start[reference.side, i], block.end[reference.side, i]):
+        if not passes(block.legs[reference.side], k, tables.sides[reference.side].n_words, reference.bit):
+            continue
         allowed = np.uint64(0)
         for a in range(len(objects)):
-            if not overlap(objects[a], references[k], grid, reference, where, where_reference, tables.luts):
+            listed = block.listed[reference.side, k]
+            if not overlap(objects[a], listed, grid, reference, where, where_reference, tables.luts):
                 allowed |= _ONE << np.uint64(a)
         if _find(search, objects, allowed, candidates, counts, where, tables.luts):
             return True
     return False
 
 
-@njit(**OPTIONS)
-def _want(pair: Record, i: int, pending: Words, wanted: Words) -> None:
-    """Notes that a pair is to be tried in a crossing."""
-    word, bit = pair.set >> _WORD_SHIFT, _ONE << np.uint64(pair.set & _BIT_MASK)
-    if not pending[word, i] & bit:
-        pending[word, i] |= bit
-        wanted[pair.set, i] = 0
-    wanted[pair.set, i] |= _ONE << np.uint64(pair.bit)
-
-
-@njit(**OPTIONS)
-def _guarded(search: Record, lists: Ints, atoms: Words, i: int) -> bool:
-    for guard in range(search.first_guard, search.end_guard):
-        atom = lists[guard]
-        if not (atoms[atom >> _WORD_SHIFT, i] >> np.uint64(atom & _BIT_MASK)) & _ONE:
-            return False
-    return True
-
-
-@njit(**OPTIONS)
+@njit(**INLINE)
 def _find_candidates(
-    search: Record, kind: Record, lists: Ints, i: int, block: Block, candidates: Words, counts: Ints
+    search: Record, tables: Tables, start: int, end: int, block: Block, candidates: Words, counts: Ints
 ) -> None:
     """The objects that pass each leg, as bit masks, and how many each leg needs."""
-    first, end = block.first_object[search.group, i], block.first_object[search.group, i + 1]
+    lists, n_words = tables.lists, tables.sides[search.side].n_words
     for leg in range((search.end_leg - search.first_leg) // 2):
-        position, counts[leg] = lists[search.first_leg + 2 * leg], lists[search.first_leg + 2 * leg + 1]
-        word, bit = position >> _WORD_SHIFT, np.uint64(position & _BIT_MASK)
+        bit, counts[leg] = lists[search.first_leg + 2 * leg], lists[search.first_leg + 2 * leg + 1]
         candidates[leg] = 0
-        slots = (_ONE << np.uint64(end - first)) - _ONE
+        slots = (_ONE << np.uint64(end - start)) - _ONE
         while slots:  # a loop over bits: one over numbers would be vectorised, which is slow for so few
-            k = first + np.int64(lowest_bit(slots))
+            k = np.int64(lowest_bit(slots))
             slots &= slots - _ONE
-            passed = (block.kept[kind.kept * BLOCK + k * kind.n1 + word] >> bit) & _ONE
-            candidates[leg] |= passed << np.uint64(k - first)
+            candidates[leg] |= passes(block.legs[search.side], start + k, n_words, bit) << np.uint64(k)
 
 
 @njit(**OPTIONS)
