@@ -6,11 +6,14 @@ L1ChainError (triggers.errors)
 ├── FolderUnwritable    a folder for runs that cannot be written
 ├── SourceEmpty         a source without crossings
 ├── RunFailed           a run that ended before its end: a service died or reported a bug
+├── AddressOpen         an address that other hosts reach, without keys
+├── KeyUnusable         a key file, or an entry of the allow-list, that cannot be used
 └── ProtocolError       a message that the protocol does not allow
 """
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 
 from triggers.errors import L1ChainError
@@ -51,8 +54,43 @@ class RunFailed(L1ChainError):
         super().__init__(f"service {service}", what, "see the run's log, and report it as a bug if the input is good")
 
 
-class ProtocolError(L1ChainError):
-    """A message that the protocol does not allow."""
+class AddressOpen(L1ChainError):
+    """An address that other hosts reach, without keys that tell who may use it."""
 
-    def __init__(self, where: str, what: str) -> None:
+    def __init__(self, where: str, address: str) -> None:
+        remedy = "use 127.0.0.1, or make keys with `l1chain keys make DIR` and set security.keys"
+        super().__init__(where, f"{address} is reached from other hosts, and the run has no keys", remedy)
+
+
+class KeyUnusable(L1ChainError):
+    """A key file, or an entry of the allow-list, that cannot be used."""
+
+    def __init__(self, where: str | Path, what: str, remedy: str = "see docs/security.md") -> None:
+        super().__init__(where, what, remedy)
+
+
+class Refusal(StrEnum):
+    """Why a message or a peer was refused; the label `reason` of the metric."""
+
+    HEADER = "header"
+    RUN = "run"
+    FRAMES = "frames"
+    JSON = "json"
+    COLUMN = "column"
+    OVERSIZED = "oversized"
+    REPLAYED = "replayed"
+    UNEXPECTED = "unexpected"
+    UNAUTHENTICATED = "unauthenticated"
+    NO_RIGHT = "no_right"
+
+
+class ProtocolError(L1ChainError):
+    """A message that the protocol does not allow.
+
+    Attributes:
+        reason: the kind of offence, as it is counted.
+    """
+
+    def __init__(self, where: str, what: str, reason: Refusal = Refusal.UNEXPECTED) -> None:
+        self.reason = reason
         super().__init__(where, what, "use the same l1chain version on all sides of a run")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stream.cli import bench, events, menu, models, replay, run
+from stream.cli import bench, chaos, ctl, events, firmware, keys, menu, models, replay, run, simulate
 
 BAD_INPUT_EXIT = 2
 FAILURE_EXIT = 1
@@ -23,10 +23,17 @@ app = typer.Typer(
 app.command()(run.run)
 app.command()(run.demo)
 app.command()(replay.replay)
+app.command()(ctl.watch)
+app.command()(chaos.chaos)
+app.add_typer(ctl.app, name="ctl")
+events.app.command()(simulate.simulate)
+events.app.command()(simulate.validate)
 app.add_typer(events.app, name="events")
 app.add_typer(menu.app, name="menu")
 app.add_typer(models.app, name="models")
 app.add_typer(bench.app, name="bench")
+app.add_typer(firmware.app, name="firmware")
+app.add_typer(keys.app, name="keys")
 
 
 def _version(wanted: bool) -> None:

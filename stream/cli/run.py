@@ -21,17 +21,29 @@ DEMO = "shipped:chains/demo.yaml"
 
 def run(
     config: Annotated[
-        str, typer.Argument(help="Configuration (YAML); `shipped:chains/demo.yaml` is one to start from.")
-    ],
+        str | None, typer.Argument(help="Configuration (YAML); `shipped:chains/demo.yaml` is one to start from.")
+    ] = None,
     overrides: SetOption = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Go on with a run that did not come to its end.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the chain: crossings through seeds, scores and the decision, to tables and a run record.
 
     The run's folder (below run.out) gets accepted.parquet, rates.parquet, rates.csv and run.json. Ctrl-C ends a run
-    cleanly, with its tables written.
+    cleanly, with its tables written. A run whose supervisor died goes on with `--resume`, from its last commit.
     """
-    conduct(config, tuple(overrides or ()), as_json)
+    from triggers.errors import BadValue
+
+    if resume is not None:
+        if config is not None or overrides:
+            raise BadValue("--resume", "with a configuration or --set", "leave them out: the run has its own")
+        resume_run(resume, as_json)
+    elif config is None:
+        raise BadValue("run", "no configuration", "name one, such as shipped:chains/demo.yaml, or give --resume FOLDER")
+    else:
+        conduct(config, tuple(overrides or ()), as_json)
 
 
 def demo(
@@ -46,20 +58,37 @@ def demo(
 def conduct(config: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Run a configuration with a progress bar and print its result."""
     from stream.run.config import load_config
+
+    _print(run_with_progress(load_config(config, overrides)), as_json)
+
+
+def resume_run(folder: Path, as_json: bool) -> None:
+    """Go on with a run, with a progress bar, and print its result."""
+    from stream.run.folder import resumable
+
+    config, record = resumable(folder)
+    _print(run_with_progress(config, (folder.absolute(), record)), as_json)
+
+
+def _print(record: dict[str, Any], as_json: bool) -> None:
     from stream.run.report import result_of, summary
 
-    record = run_with_progress(load_config(config, overrides))
     if as_json:
         print_json(result_of(record))
     else:
         console().print(summary(record))
 
 
-def run_with_progress(config: ChainConfig) -> dict[str, Any]:
-    """Run a configuration with a progress bar on standard error; the run record."""
+def run_with_progress(config: ChainConfig, resume: tuple[Path, dict[str, Any]] | None = None) -> dict[str, Any]:
+    """Run a configuration with a progress bar on standard error; the run record.
+
+    Args:
+        config: of the run.
+        resume: folder and record of a run to go on with.
+    """
     from stream.run.assembly import Assembly
     from stream.run.report import coverage
-    from stream.run.supervisor import Progress, Supervisor
+    from stream.run.supervisor import Observers, Progress, Supervisor
 
     assembly = Assembly(config)
     with progress_bar() as bar:
@@ -78,7 +107,10 @@ def run_with_progress(config: ChainConfig) -> dict[str, Any]:
             bar.update(preparing, visible=False)
             bar.console.print(f"metrics: http://{address}/metrics")
 
-        return Supervisor(assembly, watch, serving).run()
+        def notice(sentence: str) -> None:
+            bar.console.print(sentence, markup=False, style="yellow")
+
+        return Supervisor(assembly, Observers(watch, serving, notice), resume).run()
 
 
 def expected_crossings(assembly: Any) -> int | None:

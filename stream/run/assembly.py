@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from models.backends.registry import open_backend
 from models.repository import LoadedVersion, Repository, open_repository
@@ -13,17 +16,24 @@ from stream.errors import SourceEmpty
 from stream.run.config import ChainConfig, ScoreSection
 from stream.run.decision import decision_settings
 from stream.services import expected, seeds
-from stream.services.combiner import Combiner, CombinerSettings
+from stream.services.combiner import Combiner
+from stream.services.decision_changes import DecisionTimeline
+from stream.services.delivery import DeliverySettings, Peer
+from stream.services.fold import CombinerSettings
+from stream.services.pace import Pace
+from stream.services.plan import PlanSettings
 from stream.services.producer import Producer, ProducerSettings
 from stream.services.score import ScoreWorker
 from stream.services.seeds import ExpectedWorker, SeedsWorker
 from stream.services.service import Service
-from stream.services.sinks.accepted import AcceptedSink
+from stream.services.sinks.accepted import accepted_schema
+from stream.services.sinks.files import RunFiles
 from stream.services.sinks.tables import RunTables
 from stream.services.stage import StageService, Worker
 from stream.wire.transport import Wiring
+from triggers.decision.prescales import read_prescales
 from triggers.decision.settings import DecisionSettings
-from triggers.errors import UnknownName
+from triggers.errors import BadValue, UnknownName
 from triggers.events.formats import SourceFormat
 from triggers.events.open import open_source
 from triggers.events.source import Source
@@ -31,7 +41,6 @@ from triggers.menu.evaluate import Evaluator
 from triggers.menu.load import load_menu
 from triggers.menu.model import Menu, WorkingPointCondition, conditions_of
 
-ACCEPTED_FILE = "accepted.parquet"
 PRODUCER = "producer"
 COMBINER = "combiner"
 
@@ -76,7 +85,8 @@ class Assembly:
 
             crossings = settings.crossings or self._crossings_of_run
             return SyntheticSource(n_crossings=crossings, seed=settings.seed, pileup=settings.pileup)
-        return open_source(settings.paths, settings.format)
+        algorithms = {algorithm.name: algorithm.index for algorithm in self.menu.algorithms}
+        return open_source(settings.paths, settings.format, algorithms)
 
     @property
     def _crossings_of_run(self) -> int:
@@ -161,21 +171,56 @@ class Assembly:
         for stage in self.score_stages:
             _ = open_backend(stage.section.backend, stage.version).needed_columns
 
-    def service(self, name: str, wiring: Wiring, cpu_clock: Callable[[], int], folder: Path) -> Service:
-        """The service of that name.
+    @property
+    def delivery(self) -> DeliverySettings:
+        """How soon what is lost is made good."""
+        section, run = self.config.delivery, self.config.run
+        orbits = section.checkpoint_orbits
+        return DeliverySettings(
+            section.heartbeat_s,
+            section.lost_after_s,
+            section.resend_after_s,
+            section.checkpoint_batches,
+            orbits * run.colliding_bunches if orbits else None,
+        )
+
+    def service(
+        self,
+        peer: Peer,
+        wiring: Wiring,
+        cpu_clock: Callable[[], int],
+        folder: Path,
+        leave: Callable[[], None] | None = None,
+    ) -> Service:
+        """A service.
 
         Args:
-            name: one of `service_names`.
+            peer: its name, one of `service_names`, and its incarnation.
             wiring: where the run's sockets are.
             cpu_clock: CPU time of whatever the service runs in, ns.
             folder: the run's folder.
+            leave: ends the process that the service is; None in a thread.
         """
-        if name == PRODUCER:
-            return Producer(wiring, cpu_clock, self.source, self._producer_settings())
-        if name == COMBINER:
-            return self._combiner(wiring, cpu_clock, folder)
-        stage, _, replica = name.rpartition(".")
-        return StageService(stage, int(replica), wiring, cpu_clock, lambda: self._worker(stage))
+        if peer.name == PRODUCER:
+            settings, skipped = self._producer_settings(), self._skipped if self._can_skip else None
+            return Producer(peer, wiring, cpu_clock, self.delivery, self.source, settings, skipped, leave)
+        if peer.name == COMBINER:
+            return self._combiner(peer, wiring, cpu_clock, folder, leave)
+        stage = peer.name.rpartition(".")[0]
+        return StageService(peer, wiring, cpu_clock, self.delivery, lambda: self._worker(stage), leave)
+
+    @property
+    def _can_skip(self) -> bool:
+        return self.config.source.format is SourceFormat.SYNTHETIC
+
+    def _skipped(self, crossings: int) -> Source:
+        """The synthetic source without its first crossings: none of them has to be made."""
+        from triggers.events.synthetic import SyntheticSource
+
+        source = self.source
+        if not isinstance(source, SyntheticSource):
+            raise TypeError(f"{source.info.name} can only be read from its start")
+        return replace(source, first=source.first + crossings, n_crossings=source.n_crossings - crossings)
 
     def _worker(self, stage: str) -> Worker:
         if stage == seeds.STAGE:
@@ -189,26 +234,48 @@ class Assembly:
 
     def _producer_settings(self) -> ProducerSettings:
         config = self.config
-        repeat = config.source.repeat
-        return ProducerSettings(
-            crossings_per_lumi_section=config.run.crossings_per_lumi_section,
-            lumi_sections=config.run.lumi_sections,
+        repeat, run, window = config.source.repeat, config.run, config.batch.window
+        plan = PlanSettings(
+            crossings_per_lumi_section=run.crossings_per_lumi_section,
             repeat=None if repeat == "forever" else repeat,
             batch_crossings=config.batch.crossings,
-            window=config.batch.window,
-            replicas=self.replicas,
             neighbours="bx" in self.evaluator.needed_columns,
             prepare=config.source.prepare,
         )
+        return ProducerSettings(
+            plan,
+            lumi_sections=run.lumi_sections,
+            window=window,
+            # Room for what is undecided, what a commit waits for, and what is decided while it is written.
+            hold=2 * window + config.delivery.checkpoint_batches,
+            replicas=self.replicas,
+            pace=Pace(run.pace * self.decision.crossings_per_second, run.buffer_s) if run.pace else None,
+        )
 
-    def _combiner(self, wiring: Wiring, cpu_clock: Callable[[], int], folder: Path) -> Combiner:
+    def _combiner(
+        self,
+        peer: Peer,
+        wiring: Wiring,
+        cpu_clock: Callable[[], int],
+        folder: Path,
+        leave: Callable[[], None] | None,
+    ) -> Combiner:
         settings = CombinerSettings(
             self.decision,
             {stage.stage: stage.names for stage in self.score_stages},
             self.thresholds,
             self.compares_expected,
         )
-        columns = self.source.info.optional_columns
-        sink = AcceptedSink(folder / ACCEPTED_FILE, columns, tuple(settings.score_names))
-        tables = RunTables(folder, self.menu, self.decision, self.evaluator.not_evaluated)
-        return Combiner(wiring, cpu_clock, self.evaluator, settings, sink, tables)
+        schema = accepted_schema(self.source.info.optional_columns, tuple(settings.score_names))
+        files = RunFiles(folder, schema, peer.incarnation)
+        tables = RunTables(self.menu, self.decision, self.evaluator.not_evaluated)
+        timeline = DecisionTimeline(self.decision, self.menu, self._factors_of if self.config.prescales else None)
+        return Combiner(
+            peer, wiring, cpu_clock, self.delivery, self.evaluator, settings, timeline, tables, files, leave
+        )
+
+    def _factors_of(self, column: str) -> NDArray[np.int64]:
+        section = self.config.prescales
+        if section is None:
+            raise BadValue("prescales", "the run has no prescale table", "set prescales.path and prescales.column")
+        return read_prescales(Path(section.path)).factors(column, self.menu.algorithms)

@@ -9,7 +9,8 @@ import yaml
 from pydantic import ConfigDict, Field, model_validator
 
 from stream.errors import OverrideInvalid
-from stream.wire.transport import Transport
+from stream.wire.security import is_loopback
+from stream.wire.transport import LOOPBACK, Transport
 from triggers.decision.rules import DEFAULT_RULES, MAX_ACCEPTS, MAX_RULES
 from triggers.errors import FileMissing, FileUnreadable
 from triggers.events.formats import SourceFormat
@@ -35,6 +36,9 @@ class RunSection(_Section):
         orbits_per_lumi_section: 2^18 in the LHC; demos use short ones.
         colliding_bunches: crossings an orbit.
         filling_scheme: a file with the slots of the colliding bunches; null: trains made from their number.
+        pace: live mode: crossings come at this factor of real time, and what is too late is dead time; null: as fast
+            as the chain takes them, without loss.
+        buffer_s: in live mode, how late a crossing may be.
     """
 
     out: Path = Path("runs")
@@ -42,6 +46,8 @@ class RunSection(_Section):
     orbits_per_lumi_section: _Count = PHYSICS_ORBITS_PER_LUMI_SECTION
     colliding_bunches: Annotated[int, Field(ge=1, le=SLOTS_PER_ORBIT)] = 2544
     filling_scheme: str | None = None
+    pace: Annotated[float, Field(gt=0)] | None = None
+    buffer_s: Annotated[float, Field(ge=0)] = 1.0
 
     @property
     def crossings_per_lumi_section(self) -> int:
@@ -171,11 +177,62 @@ class MetricsSection(_Section):
     address: Annotated[str, Field(pattern=r"^[^:\s]+:\d{1,5}$")] | None = "127.0.0.1:0"
 
 
+class SecuritySection(_Section):
+    """Who reaches the sockets of a run with `transport: tcp` (`docs/security.md`).
+
+    Attributes:
+        address: of this host, on which its services listen.
+        keys: folder made by `l1chain keys make`; null: only this host may join.
+        name: key in it with which services connect.
+        commands: address `HOST:PORT` for commands from other hosts; needs keys.
+    """
+
+    address: str = LOOPBACK
+    keys: Path | None = None
+    name: str = "chain"
+    commands: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$")] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> SecuritySection:
+        if self.keys is None and not is_loopback(f"tcp://{self.address}:0"):
+            remedy = f"use {LOOPBACK}, or set keys to a folder made by `l1chain keys make DIR`"
+            raise ValueError(f"other hosts reach {self.address} and there are no keys; {remedy}")
+        if self.commands is not None and self.keys is None:
+            raise ValueError("commands from other hosts need keys; make some with `l1chain keys make DIR`, set keys")
+        return self
+
+
 class BatchSection(_Section):
     """How crossings travel: in batches, of which a window may be undecided at a time."""
 
     crossings: Annotated[int, Field(ge=16, le=1 << 20)] = 16_384
     window: Annotated[int, Field(ge=1, le=1024)] = 16
+
+
+class DeliverySection(_Section):
+    """How soon what is lost is noticed, and how often output and state are committed (`docs/protocol.md`).
+
+    Attributes:
+        heartbeat_s: between two heartbeats of a service.
+        lost_after_s: silence after which a service counts as lost and is started again.
+        resend_after_s: after which a batch without a decision is sent again.
+        checkpoint_batches: batches after which the combiner commits.
+        checkpoint_orbits: orbits after which it does, if that is sooner; null: batches alone count.
+        restarts: how often in a row a service may be started again without a commit in between.
+    """
+
+    heartbeat_s: Annotated[float, Field(gt=0)] = 0.5
+    lost_after_s: Annotated[float, Field(gt=0)] = 2.0
+    resend_after_s: Annotated[float, Field(gt=0)] = 2.0
+    checkpoint_batches: Annotated[int, Field(ge=1, le=1024)] = 32
+    checkpoint_orbits: _Count | None = None
+    restarts: Annotated[int, Field(ge=0)] = 5
+
+    @model_validator(mode="after")
+    def _check(self) -> DeliverySection:
+        if self.lost_after_s < 2 * self.heartbeat_s:
+            raise ValueError("lost_after_s must be at least twice heartbeat_s, or one late heartbeat is a death")
+        return self
 
 
 class ChainConfig(_Section):
@@ -196,6 +253,8 @@ class ChainConfig(_Section):
     budgets: tuple[BudgetSection, ...] = ()
     metrics: MetricsSection = MetricsSection()
     batch: BatchSection = BatchSection()
+    delivery: DeliverySection = DeliverySection()
+    security: SecuritySection = SecuritySection()
 
     @model_validator(mode="after")
     def _check(self) -> ChainConfig:
@@ -285,6 +344,9 @@ def _absolute(config: ChainConfig, folder: Path) -> ChainConfig:
     if config.models.repository:
         repository = find_file(config.models.repository, folder, "model repository").resolve()
         changes["models"] = ModelsSection(repository=repository)
+    if config.security.keys:
+        keys = find_file(config.security.keys, folder, "folder of keys").resolve()
+        changes["security"] = config.security.model_copy(update={"keys": keys})
     run: dict[str, Any] = {"out": config.run.out.expanduser().absolute()}
     if config.run.filling_scheme:
         run["filling_scheme"] = str(find_file(config.run.filling_scheme, folder, "filling scheme").resolve())

@@ -22,16 +22,31 @@ class Telemetry:
 
     Args:
         models: name, version and digest of each model in use.
+
+    Attributes:
+        restarts: how often each service was started again.
     """
 
     def __init__(self, models: tuple[tuple[str, str, str], ...] = ()) -> None:
         self.models = models
         self._payloads: dict[str, dict[str, Any]] = {}
         self._metrics: dict[str, str] = {}
+        self._spent_before_ns: dict[str, int] = {}
+        self.restarts: dict[str, int] = {}
+
+    def retire(self, service: str) -> None:
+        """A service is replaced: what it spent stays spent."""
+        self._spent_before_ns[service] = self.cpu_ns().get(service, 0)
+        self.restarts[service] = self.restarts.get(service, 0) + 1
+        self._payloads[service] = {**self.payload(service), "cpu_ns": 0}
 
     def update(self, service: str, payload: dict[str, Any], metrics: str) -> None:
         """Take a service's report, its metrics in the Prometheus text format."""
         self._payloads[service] = payload
+        self._metrics[service] = metrics
+
+    def note(self, service: str, metrics: str) -> None:
+        """Take the metrics of somebody who reports nothing else."""
         self._metrics[service] = metrics
 
     def payload(self, service: str) -> dict[str, Any]:
@@ -40,19 +55,30 @@ class Telemetry:
 
     def cpu_ns(self) -> dict[str, int]:
         """CPU time of each service since its start."""
-        return {service: int(payload["cpu_ns"]) for service, payload in self._payloads.items()}
+        return {
+            service: int(payload.get("cpu_ns", 0)) + self._spent_before_ns.get(service, 0)
+            for service, payload in self._payloads.items()
+        }
 
     def families(self) -> Iterator[Metric]:
         """All services' metrics; the samples of one family stand together and tell their service."""
         merged: dict[str, Metric] = {}
         for service, text in list(self._metrics.items()):
-            for family in text_string_to_metric_families(text):
+            for family in _families_in(text):
                 if family.name.endswith("_created"):
                     continue
                 into = merged.setdefault(family.name, Metric(family.name, family.documentation, family.type))
                 for sample in family.samples:
                     into.add_sample(sample.name, {**sample.labels, "service": service}, sample.value)
         yield from merged.values()
+
+
+def _families_in(text: str) -> list[Metric]:
+    """The families of a service's report; none if it is not in the text format, so that others are still served."""
+    try:
+        return list(text_string_to_metric_families(text))
+    except (ValueError, KeyError, IndexError):
+        return []
 
 
 class _TelemetryCollector(Collector):

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
 from pathlib import Path
+from typing import Final
 
 import zmq
 
 from stream.run.assembly import Assembly
 from stream.run.config import ChainConfig
-from stream.wire.transport import Transport, Wiring
+from stream.run.network import wiring_of
+from stream.services.delivery import Peer
+
+_ORPHAN_EXIT: Final = 3
 
 
 def main() -> None:
@@ -20,11 +25,11 @@ def main() -> None:
     # The supervisor alone hears Ctrl-C; it drains the run.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     order = json.load(sys.stdin)
-    wiring = Wiring(
-        Transport(order["transport"]), order["run"], order["control"], order["folder"], zmq.Context.instance()
-    )
-    assembly = Assembly(ChainConfig.model_validate_json(order["config"]))
-    service = assembly.service(order["service"], wiring, time.process_time_ns, Path(order["run_folder"]))
+    config = ChainConfig.model_validate_json(order["config"])
+    wiring = wiring_of(config, order["run"], order["control"], order["folder"], zmq.Context.instance())
+    assembly = Assembly(config)
+    peer, folder = Peer(order["service"], order["incarnation"]), Path(order["run_folder"])
+    service = assembly.service(peer, wiring, time.process_time_ns, folder, leave=lambda: os._exit(_ORPHAN_EXIT))
     service.run()
     wiring.context.term()
 

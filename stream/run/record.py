@@ -6,36 +6,46 @@ import json
 import os
 import platform
 from datetime import UTC, datetime
+from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from stream.errors import FolderUnwritable
 from stream.run.assembly import PRODUCER, Assembly
 from stream.run.metrics import Telemetry
+from stream.services.sinks.checkpoint import write_whole
+from triggers.errors import BadValue
+from triggers.menu.lacking import lacking_of_menu
 
 RECORD_FILE: Final = "run.json"
 _LIBRARIES: Final = ("numpy", "numba", "pyarrow", "onnxruntime", "pyzmq")
 
 
-def run_record(
-    assembly: Assembly, run: int, folder: Path, started: datetime, result: dict[str, Any] | None, telemetry: Telemetry
-) -> dict[str, Any]:
-    """The record of a run as JSON values.
+class RunEnd(StrEnum):
+    """Whether a run came to its end, in the record as `state`."""
+
+    OPEN = "open"
+    """it is running, or it can be resumed"""
+    ENDED = "ended"
+
+
+def opening_record(assembly: Assembly, run: int, folder: Path, started: datetime) -> dict[str, Any]:
+    """What is known of a run before it begins, as JSON values.
 
     Args:
-        assembly: what ran.
+        assembly: what runs.
         run: the run's random number.
         folder: the run's folder.
         started: when it began.
-        result: what the combiner told at the end; None if it did not come to that.
-        telemetry: the services' last reports.
     """
-    record: dict[str, Any] = {
+    return {
         "l1chain": version("l1chain"),
         "run": f"{run:016x}",
         "run_dir": str(folder),
+        "state": RunEnd.OPEN,
         "started": started.isoformat(timespec="seconds"),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "finished": None,
         "host": {"cores": os.cpu_count(), "python": platform.python_version()}
         | {name: version(name) for name in _LIBRARIES},
         "config": json.loads(assembly.config.model_dump_json()),
@@ -43,20 +53,62 @@ def run_record(
         "menu": _menu(assembly),
         "models": _models(assembly),
     }
+
+
+def run_record(opening: dict[str, Any], result: dict[str, Any] | None, telemetry: Telemetry) -> dict[str, Any]:
+    """The record of a run as JSON values.
+
+    Args:
+        opening: `opening_record`.
+        result: what the combiner told at the end; None if it did not come to that: the run can be resumed.
+        telemetry: the services' last reports.
+    """
+    record = opening | {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
     if result is not None:
         decided = max(result["decided"], 1)
-        record |= result
+        record |= {"state": RunEnd.ENDED} | result
         record["crossings_per_s"] = result["decided"] / result["seconds"] if result["seconds"] > 0 else 0.0
         record["cpu_ns_per_crossing"] = _cpu_by_service(telemetry, decided)
         record["source_ns_per_crossing"] = telemetry.payload(PRODUCER).get("source_ns", 0) / decided
+        record["restarts"] = telemetry.restarts
     return record
 
 
+def check_inputs(record: dict[str, Any], assembly: Assembly) -> None:
+    """Check that a run to be resumed has the menu and the models that it had.
+
+    Raises:
+        BadValue: something is another one.
+    """
+    now = {"menu": _menu(assembly)["digest"]} | {m["stage"]: m["digest"] for m in _models(assembly)}
+    then = {"menu": record["menu"]["digest"]} | {m["stage"]: m["digest"] for m in record["models"]}
+    for what in then.keys() | now.keys():
+        if then.get(what) != now.get(what):
+            remedy = "bring back what the run began with, or start a new one"
+            raise BadValue(record["run_dir"], f"{what} is another one than when the run began", remedy)
+
+
 def write_record(record: dict[str, Any], folder: Path) -> None:
-    """Write `run.json`, whole or not at all."""
-    temporary = folder / f".{RECORD_FILE}.part"
-    temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(folder / RECORD_FILE)
+    """Write `run.json`, whole or not at all.
+
+    Raises:
+        FolderUnwritable: it cannot be written.
+    """
+    content = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    try:
+        write_whole(folder / RECORD_FILE, content.encode())
+    except OSError as error:
+        raise FolderUnwritable(folder, f"{RECORD_FILE} cannot be written ({error.strerror})") from error
+
+
+def _source(assembly: Assembly) -> dict[str, Any]:
+    about = assembly.source.info
+    return {
+        "name": about.name,
+        "missing": list(about.missing),
+        "lacking": list(about.lacking),
+        "algorithms_that_look_at_lacking": lacking_of_menu(assembly.menu, about.lacking),
+    }
 
 
 def _menu(assembly: Assembly) -> dict[str, Any]:

@@ -78,20 +78,23 @@ def _until_failure(batches: Iterator[pa.RecordBatch], failures: list[L1ChainErro
         failures.append(error)
 
 
-def in_lumi_sections(blocks: Iterator[Block], crossings: int, neighbours: bool) -> Iterator[tuple[int, int, Block]]:
+def in_lumi_sections(
+    blocks: Iterator[Block], crossings: int, neighbours: bool, lumi_section: int = 1, first: int = 0
+) -> Iterator[tuple[int, int, Block]]:
     """Lumi section (from 1) and index in it of each block's first crossing; blocks are split at the boundaries.
 
     Args:
         blocks: in order.
         crossings: decided crossings in a lumi section.
         neighbours: whether the parts of a split block see each other as context.
+        lumi_section: of the first block.
+        first: index in that lumi section of its first crossing.
     """
-    lumi_section, first = 1, 0
     for whole in blocks:
         rest: Block | None = whole
         while rest is not None:
             room = crossings - first
-            block, rest = _split(rest, room, neighbours) if rest.crossings > room else (rest, None)
+            block, rest = split(rest, room, neighbours) if rest.crossings > room else (rest, None)
             yield lumi_section, first, block
             first += block.crossings
             if first == crossings:
@@ -124,7 +127,8 @@ def _with_neighbours(batches: Iterator[pa.RecordBatch], size: int) -> Iterator[B
         held, begin = _forget(held, end)
 
 
-def _split(block: Block, n: int, neighbours: bool) -> tuple[Block, Block]:
+def split(block: Block, n: int, neighbours: bool) -> tuple[Block, Block]:
+    """The first n decided crossings of a block, and the rest; with `neighbours` they see each other as context."""
     flags = np.zeros(len(block.rows), np.bool_) if block.context is None else block.context
     middle = int(np.flatnonzero(~flags)[n])
     if not neighbours:
@@ -134,6 +138,11 @@ def _split(block: Block, n: int, neighbours: bool) -> tuple[Block, Block]:
     head[middle:] = True
     tail[: middle - tail_begin] = True
     return Block(block.rows.slice(0, head_end), head), Block(block.rows.slice(tail_begin), tail)
+
+
+def decided_flags(rows: pa.RecordBatch) -> NDArray[np.bool_]:
+    """Which rows of a source are decided, not only context, `(n,) bool`."""
+    return ~_flags(rows)
 
 
 def _flags(rows: pa.RecordBatch) -> NDArray[np.bool_]:

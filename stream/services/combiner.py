@@ -1,65 +1,55 @@
-"""The combiner: results of all stages in, decisions in order, accepted crossings to the sinks."""
+"""The combiner: results of all stages in, decisions in order, output and state committed together."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 import zmq
-from numpy.typing import NDArray
 
-from stream.services import expected, seeds
+from stream.errors import ProtocolError, Refusal
+from stream.services.changes import Change
 from stream.services.combiner_metrics import CombinerMetrics
-from stream.services.expected import ExpectedCheck
+from stream.services.decision_changes import DecisionTimeline
+from stream.services.delivery import DeliverySettings, Peer, Position
+from stream.services.fold import Accepted, CombinerSettings, Fold, Result, ResultReader
 from stream.services.latency import DurationHistogram
-from stream.services.service import Frames, Service
-from stream.services.sinks.accepted import AcceptedSink
+from stream.services.service import Frames, Order, Service
+from stream.services.sinks.accepted import accepted_batch
+from stream.services.sinks.checkpoint import Committed
+from stream.services.sinks.committer import Commit, Committer
+from stream.services.sinks.files import RunFiles
 from stream.services.sinks.tables import RunTables
-from stream.wire.columns import ROWS, SCORE, ColumnDecoder, decode_batch, encode_column, words_field
+from stream.services.watchers import Watchers
+from stream.wire.columns import ROWS, decode_batch, encode_column
 from stream.wire.messages import Header, Kind
 from stream.wire.transport import Socket, Wiring
-from triggers.decision.decide import Counts, DecisionSettings, DecisionState, decide
-from triggers.events.schema import ALGORITHM_WORDS
-from triggers.menu.evaluate import Evaluator, SparseBits
-from triggers.menu.model import WorkingPointCondition
+from triggers.menu.evaluate import Evaluator
 
-_EXPECTED_WORDS = 2 * ALGORITHM_WORDS
-
-
-@dataclass(frozen=True)
-class CombinerSettings:
-    """What the combiner decides by.
-
-    Attributes:
-        decision: prescales, budgets, masks.
-        score_names: by score stage, the names under which conditions know its score.
-        thresholds: of the working points that the menu names.
-        compare_expected: whether an `expected` stage sends the source's own bits.
-    """
-
-    decision: DecisionSettings
-    score_names: Mapping[str, tuple[str, ...]]
-    thresholds: Mapping[WorkingPointCondition, int]
-    compare_expected: bool
+_COMMIT_S: Final = 1.0
+"""What was decided so long ago is committed, however few batches that are."""
+_REPEAT_S: Final = 0.5
+_FARTHEST: Final = 1 << 16
+"""Batches ahead of the next one that a result may be for: no window is larger."""
 
 
 @dataclass
 class _Pending:
     header: Header
-    results: dict[str, Frames] = field(default_factory=dict)
+    results: dict[str, Result] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Accepted:
+@dataclass
+class _Answer:
+    """A decision that the producer may ask for again, until it is committed."""
+
     header: Header
-    rows: NDArray[np.uint32]
-    algorithms: NDArray[np.uint64]
-    final: NDArray[np.uint64]
-    scores: dict[str, NDArray[np.int32]]
+    accepted: Accepted | None
+    asked: float
+    is_read_out: bool
 
 
 class Combiner(Service):
@@ -67,158 +57,347 @@ class Combiner(Service):
 
     def __init__(
         self,
+        peer: Peer,
         wiring: Wiring,
         cpu_clock: Callable[[], int],
+        delivery: DeliverySettings,
         evaluator: Evaluator,
         settings: CombinerSettings,
-        sink: AcceptedSink,
+        timeline: DecisionTimeline,
         tables: RunTables,
+        files: RunFiles,
+        leave: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__("combiner", wiring, cpu_clock)
-        self._evaluator, self._settings, self._sink, self._tables = evaluator, settings, sink, tables
-        self._stages = {seeds.STAGE, *settings.score_names}
-        if settings.compare_expected:
-            self._stages.add(expected.STAGE)
-        n_budgets = len(settings.decision.budgets)
-        self._state = DecisionState(n_budgets)
-        self._total = Counts(n_budgets)
-        self._check = ExpectedCheck(evaluator.evaluated)
+        super().__init__(peer, wiring, cpu_clock, delivery, leave)
+        self._stages, self._timeline, self._files = settings.stages, timeline, files
+        self._fold = Fold(evaluator, settings, timeline, tables)
+        self._reader = ResultReader(settings, evaluator.n_words)
         self._latency = DurationHistogram()
         self._pending: dict[int, _Pending] = {}
-        self._accepted: dict[int, _Accepted] = {}
-        self._next = 0
-        self._lumi_section = 0
+        self._answers: dict[int, _Answer] = {}
+        self._read_out: list[tuple[int, pa.RecordBatch]] = []
+        self._barrier: Commit | None = None
+        self._target = Commit(Position(), self._fold.snapshot(), [], [])
+        self._committed = Committed(Position(), {}, ())
+        self._since = (0, 0, time.monotonic())
+        self._rows_taken = 0
+        self._epoch = -1
+        self._ready: list[bytes] = []
+        self._ready_number = 0
         self._end: dict[str, Any] | None = None
         self._first_sent_ns = 0
         self._last_decided_ns = 0
-        self._decoders: dict[tuple[str, int], ColumnDecoder] = {}
+        self._next_repeat = 0.0
         self._data: Socket | None = None
+        self._data_endpoint = ""
+        self._committer: Committer | None = None
+        self._watchers: Watchers | None = None
         self._result: dict[str, Any] | None = None
-        self._metrics = CombinerMetrics(self.registry, evaluator.evaluated, settings.decision, self._total)
+        self._metrics = CombinerMetrics(self.registry, evaluator.evaluated, settings.decision, tables.total)
         self._metrics.watch_queue(lambda: len(self._pending))
 
     def open(self) -> str:
-        """Bind the results socket, and compile the decision."""
-        settings, n_budgets = self._settings.decision, len(self._settings.decision.budgets)
-        nothing = SparseBits(np.zeros(1, np.uint32), np.zeros((1, ALGORITHM_WORDS), np.uint64))
-        decide(settings, DecisionState(n_budgets), Counts(n_budgets), nothing, np.zeros(1, np.int64))
-        socket, endpoint = self.wiring.router(self.wiring.endpoint("results"))
+        """Bind the results socket, compile the decision, and go back to the last commit."""
+        self._fold.warm_up()
+        committed = self._files.checkpoint.load()
+        if committed is not None:
+            rows = list(self._files.checkpoint.rows(committed.segments))
+            self._files.restore(committed, lambda: self._fold.restore(committed.position, committed.state, rows))
+            self._committed = committed
+            self._target = Commit(committed.position, committed.state, [], [])
+        self._rows_taken = len(self._fold.tables.rows)
+        self._committer = Committer(self.wiring.context, self._files.checkpoint, self._files.schema)
+        self._poller.register(self._committer.socket, zmq.POLLIN)
+        if self.wiring.folder:
+            self._watchers = Watchers(self.wiring, self.peer)
+        socket, endpoint = self.wiring.router(
+            self.wiring.endpoint(f"results-{self.peer.incarnation}"), refusals=self._refusals
+        )
         self.listen(socket, self._on_result)
         return endpoint
 
-    def start(self, endpoints: dict[str, str]) -> None:
-        """Connect to the producer."""
-        self._data = self.wiring.dealer(endpoints["data"], self.name)
-        self.listen(self._data, self._on_data)
-        self._data.send_multipart(self.message(Kind.READY, {"stage": self.name, "columns": [], "credits": 0}))
+    def start(self, order: Order) -> None:
+        """Connect to the producer; a new one begins at the last commit."""
+        if order.data == self._data_endpoint:
+            return
+        if self._data is not None:
+            self._roll_back()
+        self.hang_up(self._data)
+        self._data_endpoint, self._epoch = order.data, order.epoch
+        self._data = self.connect(order.data, self._on_data)
+        self.beat_to(order.data)
+        self._ready_number += 1
+        ready = {"stage": self.name, "columns": [], "credits": 0, "number": self._ready_number}
+        self._ready = self.message(Kind.READY, ready | {"position": self._fold.position.as_json()})
+        self._data.send_multipart(self._ready)
+
+    def prepare(self, change: Change) -> None:
+        """Check that a column or an algorithm exists."""
+        self._timeline.check(change)
+
+    def change(self, change: Change) -> None:
+        """Follow a change of the decision."""
+        self._fold.follow(change)
 
     def progress(self) -> dict[str, Any]:
-        """Crossings decided and accepted so far; at the end the run's result."""
-        now = {"decided": self._total.crossings, "accepted": self._total.accepted, "lumi_section": self._lumi_section}
+        """Crossings decided and accepted so far, and what hinders; at the end the run's result."""
+        total = self._fold.tables.total
+        now = {
+            "decided": total.crossings,
+            "accepted": total.accepted,
+            "lumi_section": self._fold.lumi_section,
+            "committed": self._committed.position.sequence,
+            "problem": self._committer.problem if self._committer else None,
+            "watch": self._watchers.endpoint if self._watchers else None,
+        }
         return now if self._result is None else {**now, "result": self._result}
 
     def close(self) -> None:
-        """Drop an output that was not finished."""
-        self._sink.abandon()
+        """Give up what is not committed."""
+        if self._committer is not None:
+            self._committer.close()
+            self._committer.socket.close(linger=0)
+        if self._watchers is not None:
+            self._watchers.close()
 
     def turn(self) -> None:
-        """Decide what is complete, and end when everything is."""
-        while self._next in self._pending and self._stages <= self._pending[self._next].results.keys():
-            self._decide(self._pending.pop(self._next))
-            self._next += 1
-        if self._end and self._next == self._end["batches"] and not self._accepted:
-            self._finish(self._end)
+        """Decide what is complete, commit what is due, and end when everything is."""
+        while (pending := self._pending.get(self._fold.position.sequence)) is not None:
+            if not self._is_in_place(pending.header):
+                # Somebody made it up before its turn; the producer sends the real one again.
+                del self._pending[self._fold.position.sequence]
+                self._refusals.refuse(ProtocolError(self.where, "a batch at another place of the run"))
+                break
+            if not self._is_complete(pending):
+                break
+            self._decide(self._pending.pop(self._fold.position.sequence))
+        self._commit()
 
-    def _on_result(self, frames: Frames) -> None:
-        header = self.header(frames[1])
+    def tick(self) -> None:
+        """Ask again for what did not come, and tell again what may not have arrived."""
+        now = time.monotonic()
+        for answer in self._answers.values():
+            if not answer.is_read_out and now - answer.asked > self.delivery.resend_after_s:
+                answer.asked = now
+                self._answer(answer)
+        if now >= self._next_repeat:
+            self._next_repeat = now + _REPEAT_S
+            self._tell_committed()
+        if self._watchers is not None:
+            self._watchers.listen()
+
+    # Results and decisions
+
+    def _is_in_place(self, header: Header) -> bool:
+        return Position(header.sequence, header.lumi_section, header.first) == self._fold.position
+
+    def _is_complete(self, pending: _Pending) -> bool:
+        return pending.header.kind is Kind.DEAD or self._stages <= pending.results.keys()
+
+    def _on_result(self, _: bytes, header: Header, frames: Frames) -> None:
         if header.kind is not Kind.RESULT:
-            self.log.warning("unexpected %s", header.kind.name)
+            raise ProtocolError(self.where, f"unexpected {header.kind.name}")
+        if header.epoch != self._epoch:
+            raise ProtocolError(self.where, "a result for a producer that was replaced", Refusal.REPLAYED)
+        stage = self.payload(frames).get("stage")
+        if not isinstance(stage, str) or stage not in self._stages:
+            raise ProtocolError(self.where, "the result of no stage of this run")
+        place = self._fold.position.sequence
+        if header.sequence < place:
+            self._metrics.duplicate_results.inc()
+            # It was sent again because its decision was not heard.
+            if header.sequence in self._answers:
+                self._answer(self._answers[header.sequence])
             return
-        stage = self.payload(frames[2])["stage"]
-        waiting = self._pending.get(header.sequence)
-        if header.sequence < self._next or (waiting and stage in waiting.results) or stage not in self._stages:
+        # Before it is known to be sound, a result must not say what others of its batch have to agree with.
+        result = self._reader.read(stage, header, frames[1:])
+        pending = self._pending_of(header)
+        if stage in pending.results:
             self._metrics.duplicate_results.inc()
             return
-        pending = self._pending.setdefault(header.sequence, _Pending(header))
-        pending.results[stage] = frames[3:]
+        pending.results[stage] = result
         self._metrics.stage_latency(stage, (time.monotonic_ns() - header.sent_ns) / 1e9)
 
-    def _on_data(self, frames: Frames) -> None:
-        header = self.header(frames[0])
-        match header.kind:
-            case Kind.EVENTS:
-                self._write(self._accepted.pop(header.sequence), decode_batch(frames[1].buffer, "service combiner"))
-            case Kind.END:
-                self._end = self.payload(frames[1])
-            case other:
-                self.log.warning("unexpected %s", other.name)
+    def _pending_of(self, header: Header) -> _Pending:
+        if header.sequence - self._fold.position.sequence > _FARTHEST:
+            raise ProtocolError(self.where, f"batch {header.sequence}, far ahead of the next one")
+        if header.sequence == self._fold.position.sequence and not self._is_in_place(header):
+            raise ProtocolError(self.where, f"batch {header.sequence} at another place of the run")
+        pending = self._pending.get(header.sequence)
+        if pending is None:
+            pending = self._pending[header.sequence] = _Pending(header)
+        elif replace(pending.header, kind=header.kind) != header:
+            raise ProtocolError(self.where, f"two batches with sequence number {header.sequence}")
+        return pending
 
     def _decide(self, batch: _Pending) -> None:
-        header = batch.header
-        decision_settings = self._settings.decision.in_lumi_section(header.lumi_section)
-        if header.lumi_section != self._lumi_section:
-            self._lumi_section = header.lumi_section
-            self._state.start_lumi_section(decision_settings)
-        found = batch.results[seeds.STAGE]
-        bits = SparseBits(
-            self._column(seeds.STAGE, 0, ROWS, found[0]),
-            self._column(seeds.STAGE, 1, words_field(self._evaluator.n_words), found[1]),
-        )
-        by_stage = {
-            stage: self._column(stage, 0, SCORE, batch.results[stage][0], header.crossings)
-            for stage in self._settings.score_names
-        }
-        scores = {name: by_stage[stage] for stage, names in self._settings.score_names.items() for name in names}
-        bits = self._evaluator.complete(bits, scores, self._settings.thresholds)
-        if self._settings.compare_expected:
-            field_ = words_field(_EXPECTED_WORDS)
-            words = self._column(expected.STAGE, 1, field_, batch.results[expected.STAGE][1], header.crossings)
-            self._check.add(bits, words)
-        counts = Counts(len(decision_settings.budgets))
-        decision = decide(decision_settings, self._state, counts, bits, header.first + bits.rows.astype(np.int64))
-        counts.crossings = header.crossings
-        self._total.add(counts)
-        self._tables.add(header.lumi_section, counts)
-        if len(decision.rows):
-            algorithms = bits.words[np.searchsorted(bits.rows, decision.rows)]
-            kept = {stage: values[decision.rows] for stage, values in by_stage.items()}
-            self._accepted[header.sequence] = _Accepted(header, decision.rows, algorithms, decision.words, kept)
-        self._acknowledge(header, decision.rows)
+        header, now = batch.header, time.monotonic()
+        lumi_section, accepted = self._fold.lumi_section, None
+        if header.kind is Kind.DEAD:
+            self._fold.pass_dead(header)
+        else:
+            decided = self._fold.decide(header, batch.results)
+            accepted = decided if len(decided.rows) else None
+            self._note_latency(header)
+        answer = _Answer(header, accepted, now, is_read_out=accepted is None)
+        self._answers[header.sequence] = answer
+        self._answer(answer)
+        if self._watchers is not None and lumi_section and lumi_section != self._fold.lumi_section:
+            self._watchers.tell_lumi_section(self._fold.tables.rows[-1])
+        batches, crossings, since = self._since
+        self._since = batches + 1, crossings + header.crossings, since
+        limit = self.delivery.checkpoint_crossings
+        is_due = batches + 1 >= self.delivery.checkpoint_batches or (limit and self._since[1] >= limit)
+        if is_due and self._barrier is None:
+            self._set_barrier()
 
-    def _acknowledge(self, header: Header, accepted: NDArray[np.uint32]) -> None:
-        if self._data is not None:
-            message = [header.as_kind(Kind.DECIDED).pack(), encode_column(ROWS, accepted)]
-            self._data.send_multipart(message, zmq.DONTWAIT, copy=False)
-        now = time.monotonic_ns()
+    def _note_latency(self, header: Header) -> None:
+        now_ns = time.monotonic_ns()
         self._first_sent_ns = self._first_sent_ns or header.sent_ns
-        self._last_decided_ns = now
-        self._latency.add(now - header.sent_ns)
-        self._metrics.stage_latency("decision", (now - header.sent_ns) / 1e9)
+        self._last_decided_ns = now_ns
+        self._latency.add(now_ns - header.sent_ns)
+        self._metrics.stage_latency("decision", (now_ns - header.sent_ns) / 1e9)
 
-    def _column(self, stage: str, place: int, field_: pa.Field, frame: Any, rows: int | None = None) -> NDArray[Any]:
-        decoder = self._decoders.get((stage, place))
-        if decoder is None:
-            decoder = self._decoders[stage, place] = ColumnDecoder(field_, f"service combiner, result of {stage}")
-        return decoder.decode(frame.buffer, rows)
+    def _answer(self, answer: _Answer) -> None:
+        if self._data is not None:
+            rows = encode_column(ROWS, answer.accepted.rows) if answer.accepted else _NO_ROWS
+            message = [answer.header.as_kind(Kind.DECIDED).pack(), rows]
+            self._data.send_multipart(message, zmq.DONTWAIT, copy=False)
 
-    def _write(self, accepted: _Accepted, events: pa.RecordBatch) -> None:
-        crossing = accepted.header.first + accepted.rows.astype(np.uint64)
-        self._sink.write(
-            events, accepted.header.lumi_section, crossing, accepted.algorithms, accepted.final, accepted.scores
+    # The producer
+
+    def _on_data(self, _: bytes, header: Header, frames: Frames) -> None:
+        if header.kind is Kind.WHO:
+            if self._data is not None:
+                self._data.send_multipart(self._ready)
+            return
+        if header.epoch != self._epoch:
+            raise ProtocolError(self.where, f"{header.kind.name} of a producer that was replaced", Refusal.REPLAYED)
+        match header.kind:
+            case Kind.EVENTS if frames:
+                self._on_events(header, frames[0])
+            case Kind.DEAD:
+                self._on_dead(header)
+            case Kind.END:
+                self._end = self._read_end(self.payload(frames))
+            case other:
+                raise ProtocolError(self.where, f"unexpected {other.name}")
+
+    def _read_end(self, payload: dict[str, Any]) -> dict[str, Any]:
+        try:
+            produced = {int(number): int(made) for number, made in payload["produced"]}
+            return {"batches": int(payload["batches"]), "produced": produced, "reason": str(payload["reason"])}
+        except (KeyError, TypeError, ValueError):
+            raise ProtocolError(self.where, "an END that is none") from None
+
+    def _on_dead(self, header: Header) -> None:
+        if header.sequence in self._answers:
+            self._answer(self._answers[header.sequence])
+        elif header.sequence >= self._fold.position.sequence:
+            self._pending_of(header)
+
+    def _on_events(self, header: Header, frame: Any) -> None:
+        answer = self._answers.get(header.sequence)
+        if answer is None or answer.is_read_out or answer.accepted is None:
+            return
+        accepted = answer.accepted
+        events = decode_batch(frame.buffer, self.where, len(accepted.rows))
+        crossing = header.first + accepted.rows.astype("uint64")
+        batch = accepted_batch(
+            self._files.schema,
+            events,
+            header.lumi_section,
+            crossing,
+            accepted.algorithms,
+            accepted.final,
+            accepted.scores,
         )
+        answer.is_read_out = True
+        self._read_out.append((header.sequence, batch))
 
-    def _finish(self, end: dict[str, Any]) -> None:
-        self._sink.finish()
+    # Commits
+
+    def _set_barrier(self) -> None:
+        """Put the state aside as it is now; it is committed when all that was accepted before is read out."""
+        rows = self._fold.tables.rows
+        self._barrier = Commit(self._fold.position, self._fold.snapshot(), [], rows[self._rows_taken :])
+        self._rows_taken = len(rows)
+        self._since = 0, 0, time.monotonic()
+
+    def _commit(self) -> None:
+        committer = self._committer
+        if committer is None:
+            return
+        self._hear_commit(committer)
+        is_over = self._end is not None and self._fold.position.sequence == self._end["batches"]
+        batches, _, since = self._since
+        if self._barrier is None and batches and (is_over or time.monotonic() - since > _COMMIT_S):
+            self._set_barrier()
+        if committer.is_busy or self._result is not None:
+            return
+        if self._barrier is not None:
+            self._begin_commit(committer, self._barrier)
+        elif is_over and self._end is not None and not batches:
+            self._begin_end(committer, self._end)
+
+    def _begin_commit(self, committer: Committer, barrier: Commit) -> None:
+        place = barrier.position.sequence
+        if any(sequence < place and not answer.is_read_out for sequence, answer in self._answers.items()):
+            return
+        before = sorted((s, batch) for s, batch in self._read_out if s < place) if self._read_out else []
+        self._read_out = [(s, batch) for s, batch in self._read_out if s >= place]
+        self._target = replace(barrier, accepted=[batch for _, batch in before])
+        self._barrier = None
+        self._answers = {sequence: answer for sequence, answer in self._answers.items() if sequence >= place}
+        committer.commit(self._target)
+
+    def _hear_commit(self, committer: Committer) -> None:
+        while committer.socket.poll(0):
+            committer.socket.recv()
+        done = committer.result()
+        if done is None:
+            return
+        if done.committed is None:
+            self.finish()
+            return
+        self._committed = done.committed
+        self._tell_committed()
+        if self._watchers is not None and done.accepted is not None:
+            self._watchers.tell_accepted(done.accepted)
+
+    def _tell_committed(self) -> None:
+        sequence = self._committed.position.sequence
+        if self._data is not None and sequence:
+            head = Header(Kind.COMMITTED, self.wiring.run, sequence, epoch=self._epoch)
+            self._data.send(head.pack(), zmq.DONTWAIT)
+
+    def _roll_back(self) -> None:
+        """Go back to what was given to the committer last: a new producer makes everything after it again."""
+        self.log.warning("another producer: back to batch %d", self._target.position.sequence)
+        self._fold.restore(self._target.position, self._target.state, list(self._fold.tables.rows))
+        self._pending.clear()
+        self._answers.clear()
+        self._read_out.clear()
+        self._barrier, self._end = None, None
+        self._since = 0, 0, time.monotonic()
+        self._rows_taken = len(self._fold.tables.rows)
+
+    def _begin_end(self, committer: Committer, end: dict[str, Any]) -> None:
         seconds = (self._last_decided_ns - self._first_sent_ns) / 1e9
+        total, segments = self._fold.tables.total, self._committed.segments
+        rates = self._fold.tables.rates()
         self._result = {
-            "produced": sum(n for _, n in end["produced"]),
+            "produced": sum(end["produced"].values()),
             "ended": end["reason"],
-            "decided": self._total.crossings,
-            "accepted": self._total.accepted,
+            "decided": total.crossings,
+            "accepted": total.accepted,
             "batches": end["batches"],
             "seconds": seconds,
             "latency_ms": self._latency.summary_ms(),
-            "expected": self._check.summary() if self._settings.compare_expected else None,
-            **self._tables.finish(self._total, dict(end["produced"])),
+            "expected": self._fold.check_summary(),
+            **self._fold.tables.finish(end["produced"]),
         }
-        self.finish()
+        committer.write(lambda: self._files.write(rates, segments))
+
+
+_NO_ROWS: Final = encode_column(ROWS, pa.array([], pa.uint32()))

@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from triggers.decision.decide import STEPS, Counts, DecisionSettings
-from triggers.menu.model import Algorithm
+from stream.services.delivery import DeadTime
+from stream.services.exported import ExportedAlgorithms
+from stream.services.sinks.tables import RunTables
+from triggers.decision.counts import STEPS
+from triggers.decision.groups import GroupKind
 
 LATENCY_BUCKETS_S: Final = tuple(2.5e-4 * 2**k for k in range(16))
 
@@ -18,14 +21,8 @@ LATENCY_BUCKETS_S: Final = tuple(2.5e-4 * 2**k for k in range(16))
 class CombinerMetrics:
     """Counters read from the decision's own counts, and latencies of batches."""
 
-    def __init__(
-        self,
-        registry: CollectorRegistry,
-        algorithms: Iterable[Algorithm],
-        settings: DecisionSettings,
-        counts: Counts,
-    ) -> None:
-        registry.register(_Decisions(tuple(algorithms), settings, counts))
+    def __init__(self, registry: CollectorRegistry, exported: ExportedAlgorithms, tables: RunTables) -> None:
+        registry.register(_Decisions(exported, tables))
         self._latency = Histogram(
             "l1chain_batch_latency_seconds",
             "Time from a batch's making to the arrival of a stage's result, or to its decision.",
@@ -50,40 +47,90 @@ class CombinerMetrics:
 class _Decisions(Collector):
     """Exports the counts as they stand."""
 
-    def __init__(self, algorithms: tuple[Algorithm, ...], settings: DecisionSettings, counts: Counts) -> None:
-        self._algorithms, self._settings, self._counts = algorithms, settings, counts
+    def __init__(self, exported: ExportedAlgorithms, tables: RunTables) -> None:
+        self._exported, self._tables = exported, tables
 
     def collect(self) -> Iterator[Metric]:
-        """Totals, accepts by algorithm and step, crossings suppressed by budget."""
-        counts = self._counts
+        """Totals, accepts by algorithm and group, dead time, what budgets and rules held back, present settings."""
+        yield from self._totals()
+        yield from self._dead_time()
+        yield self._algorithms()
+        yield from self._groups()
+        yield from self._budgets()
+        yield from self._present()
+
+    def _totals(self) -> Iterator[Metric]:
+        tables, counts = self._tables, self._tables.total
+        dead = sum(tables.dead.values())
         yield _counter("l1chain_crossings_decided", "Crossings decided.", counts.crossings)
+        yield _counter("l1chain_crossings_final_or", "Crossings with a final OR.", counts.final_or)
         yield _counter("l1chain_crossings_accepted", "Crossings with an L1 accept.", counts.accepted)
-        seconds = counts.crossings / self._settings.crossings_per_second
-        yield _counter("l1chain_simulated_seconds", "Simulated time of the crossings decided.", seconds)
+        yield _counter("l1chain_simulated_seconds", "Simulated time of the crossings decided.", tables.seconds)
+        orbits = (counts.crossings + dead) / tables.settings.colliding_bunches
+        yield _counter("l1chain_orbits", "Orbits of the crossings decided or not taken.", orbits)
+
+    def _dead_time(self) -> Iterator[Metric]:
+        tables = self._tables
+        causes = ((cause.name.lower(), tables.dead.get(cause.name.lower(), 0)) for cause in DeadTime)
+        yield _counters("l1chain_crossings_dead", "Crossings that a paced run did not take.", "cause", causes)
+        blocked = ((str(rule), n) for rule, n in zip(tables.settings.rules, tables.total.blocked, strict=False))
+        what = "Crossings of the final OR that a trigger rule blocked."
+        yield _counters("l1chain_trigger_rule_blocked_crossings", what, "rule", blocked)
+
+    def _algorithms(self) -> Metric:
+        counts = self._tables.total
         accepts = CounterMetricFamily(
             "l1chain_algorithm_accepts",
             "Crossings in which an algorithm fired, after each step of the decision.",
             labels=["algorithm", "step"],
         )
+        chosen = self._exported.chosen(counts)
         for step, by_algorithm in zip(STEPS, counts.by_step, strict=True):
-            for algorithm in self._algorithms:
+            for algorithm in chosen:
                 accepts.add_metric([algorithm.name, step], float(by_algorithm[algorithm.index]))
+        return accepts
+
+    def _groups(self) -> Iterator[Metric]:
+        groups = self._tables.groups
+        accepts = CounterMetricFamily(
+            "l1chain_group_accepts", "Crossings of the final OR that a group of algorithms keeps.", ["group", "step"]
+        )
+        for name, (final, pure) in groups.of(GroupKind.MENU).items():
+            accepts.add_metric([name, "final"], final)
+            accepts.add_metric([name, "pure"], pure)
         yield accepts
-        suppressed = CounterMetricFamily(
-            "l1chain_budget_suppressed_crossings", "Crossings that a budget suppressed.", labels=["budget"]
+        (final, pure), *_ = groups.of(GroupKind.SCORES).values()
+        what = "Crossings of the final OR that algorithms on scores keep; pure: that nothing else keeps."
+        yield _counters("l1chain_ad_accepts", what, "step", (("final", final), ("pure", pure)))
+
+    def _budgets(self) -> Iterator[Metric]:
+        tables = self._tables
+        suppressed = ((b.name, n) for b, n in zip(tables.settings.budgets, tables.total.suppressed, strict=True))
+        what = "Crossings that a budget suppressed."
+        yield _counters("l1chain_budget_suppressed_crossings", what, "budget", suppressed)
+        passed = ((name, final) for name, (final, _) in tables.groups.of(GroupKind.BUDGET).items())
+        what = "Crossings of the final OR that algorithms of a budget keep."
+        yield _counters("l1chain_budget_accepts", what, "budget", passed)
+        rates = GaugeMetricFamily("l1chain_budget_rate_hz", "Rate that a budget allows.", labels=["budget"])
+        for budget in tables.settings.budgets:
+            rates.add_metric([budget.name], budget.rate_hz)
+        yield rates
+
+    def _present(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "l1chain_lumi_section", "The lumi section that is being decided.", self._tables.lumi_section
         )
-        for budget, count in zip(self._settings.budgets, counts.suppressed, strict=True):
-            suppressed.add_metric([budget.name], float(count))
-        yield suppressed
-        blocked = CounterMetricFamily(
-            "l1chain_trigger_rule_blocked_crossings",
-            "Crossings of the final OR that a trigger rule blocked.",
-            labels=["rule"],
-        )
-        for rule, count in zip(self._settings.rules, counts.blocked, strict=False):
-            blocked.add_metric([str(rule)], float(count))
-        yield blocked
+        column = GaugeMetricFamily("l1chain_prescale_column_info", "The prescale column in use.", labels=["column"])
+        column.add_metric([self._tables.settings.column or "none"], 1.0)
+        yield column
 
 
 def _counter(name: str, documentation: str, value: float) -> CounterMetricFamily:
     return CounterMetricFamily(name, documentation, value=value)
+
+
+def _counters(name: str, documentation: str, label: str, values: Iterable[tuple[str, float]]) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, documentation, labels=[label])
+    for value, count in values:
+        family.add_metric([value], float(count))
+    return family

@@ -16,12 +16,17 @@ STAGE = "expected"
 
 
 class ExpectedCheck:
-    """Counts, per algorithm, the crossings in which the evaluated bit differs from the expected one."""
+    """Counts, per algorithm, the crossings in which the evaluated bit differs from the expected one.
+
+    Attributes:
+        differing: by algorithm index, `(512,) int64`.
+        crossings: compared.
+    """
 
     def __init__(self, evaluated: Iterable[Algorithm]) -> None:
         self._algorithms = tuple(evaluated)
         self._mask = algorithm_words([algorithm.index for algorithm in self._algorithms])
-        self._differing = np.zeros(ALGORITHM_SLOTS, np.int64)
+        self.differing = np.zeros(ALGORITHM_SLOTS, np.int64)
         self.crossings = 0
 
     def add(self, bits: SparseBits, expected_and_known: NDArray[np.uint64]) -> None:
@@ -37,10 +42,10 @@ class ExpectedCheck:
         differing = (found ^ expected) & known & self._mask
         wrong = differing[differing.any(axis=1)]
         octets = wrong.astype("<u8").view(np.uint8).reshape(-1, ALGORITHM_SLOTS // 8)
-        self._differing += np.unpackbits(octets, axis=1, bitorder="little").sum(axis=0, dtype=np.int64)
+        self.differing += np.unpackbits(octets, axis=1, bitorder="little").sum(axis=0, dtype=np.int64)
         self.crossings += len(found)
 
     def summary(self) -> dict[str, object]:
         """What was compared and what differs, by algorithm name."""
-        wrong = {a.name: int(self._differing[a.index]) for a in self._algorithms if self._differing[a.index]}
+        wrong = {a.name: int(self.differing[a.index]) for a in self._algorithms if self.differing[a.index]}
         return {"crossings": self.crossings, "algorithms": len(self._algorithms), "differing_bits": wrong}

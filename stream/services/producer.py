@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections import deque
+from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import zmq
 from numpy.typing import NDArray
 from prometheus_client import Counter, Gauge
 
-from stream.services.batches import Block, cut, in_lumi_sections, prepare
-from stream.services.service import Frames, Service
-from stream.wire.columns import ROWS, ColumnDecoder, encode_batch
+from stream.errors import ProtocolError, Refusal, RunFailed
+from stream.services.batches import Block
+from stream.services.delivery import DeadTime, DeliverySettings, Peer, Position, peer_of
+from stream.services.dispatch import Dispatcher, Replica
+from stream.services.gates import Gates
+from stream.services.pace import Pace, PacedClock
+from stream.services.plan import Plan, PlanSettings
+from stream.services.service import Frames, Order, Service
+from stream.wire.columns import ROWS, ColumnDecoder, check_rows, encode_batch
+from stream.wire.fields import Fields
 from stream.wire.messages import Header, Kind, pack_json
 from stream.wire.transport import Socket, Wiring
 from triggers.errors import L1ChainError
+from triggers.events.schema import REQUIRED
 from triggers.events.source import Source
+
+COMBINER: Final = "combiner"
+_MOST_CREDITS: Final = 1024
+_IMPATIENCE_S: Final = 1.0
+"""After which a producer begins although a stage has fewer replicas than configured."""
 
 
 @dataclass(frozen=True)
@@ -29,195 +41,428 @@ class ProducerSettings:
     """What a producer makes.
 
     Attributes:
-        crossings_per_lumi_section: decided crossings in a full lumi section.
+        plan: how the source becomes batches.
         lumi_sections: how many to make; None: until the source ends.
-        repeat: passes over the source; None: without end.
-        batch_crossings: decided crossings in a full batch.
         window: batches that may be undecided at a time.
+        hold: batches that may be uncommitted at a time.
         replicas: how many replicas of each stage there will be, by stage name.
-        neighbours: whether any stage looks at neighbouring crossings.
-        prepare: read the source into memory first.
+        pace: of a paced run; None: as fast as the chain takes it, without loss.
     """
 
-    crossings_per_lumi_section: int
+    plan: PlanSettings
     lumi_sections: int | None
-    repeat: int | None
-    batch_crossings: int
     window: int
+    hold: int
     replicas: dict[str, int]
-    neighbours: bool
-    prepare: bool
-
-
-@dataclass
-class _Replica:
-    columns: tuple[str, ...]
-    credits: int
-
-
-@dataclass
-class _Stage:
-    replicas: dict[bytes, _Replica] = field(default_factory=dict)
-    waiting: deque[int] = field(default_factory=deque)
+    pace: Pace | None = None
 
 
 class Producer(Service):
-    """Makes batches of a source and sees each through to its decision."""
+    """Makes batches of a source and sees each through to its commit."""
 
     def __init__(
-        self, wiring: Wiring, cpu_clock: Callable[[], int], source: Source, settings: ProducerSettings
+        self,
+        peer: Peer,
+        wiring: Wiring,
+        cpu_clock: Callable[[], int],
+        delivery: DeliverySettings,
+        source: Source,
+        settings: ProducerSettings,
+        skipped: Callable[[int], Source] | None = None,
+        leave: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__("producer", wiring, cpu_clock)
-        self._source, self._settings = source, settings
-        self._stages = {name: _Stage() for name in settings.replicas}
-        self._combiner: bytes | None = None
-        self._held: dict[int, tuple[Header, Block]] = {}
-        self._batches: Iterator[tuple[int, int, Block]] = iter(())
-        self._prepared: list[Block] | None = None
+        super().__init__(peer, wiring, cpu_clock, delivery, leave)
+        self._source, self._settings, self._skipped = source, settings, skipped
+        self._dispatcher = Dispatcher(settings.replicas, delivery.resend_after_s)
+        self._gates = Gates()
+        self._clock = PacedClock(settings.pace) if settings.pace else None
+        self._origin_ns = 0
+        self._newest: dict[str, int] = defaultdict(int)
+        self._known_columns = {*REQUIRED.names, *source.info.optional_columns}
+        self._combiner: Peer | None = None
+        self._combiner_ready = (-1, -1)
+        self._combiner_since = 0.0
+        self._has_begun = False
+        self._held: dict[int, tuple[Header, Block | None]] = {}
+        self._blocks: Iterator[tuple[int, int, Block]] | None = None
+        self._next_block: tuple[int, int, Block] | None = None
+        self._marker: Header | None = None
+        self._last_cause: DeadTime | None = None
         self._sequence = 0
+        self._lumi_section = 0
         self._produced: dict[int, int] = {}
         self._source_ns = 0
         self._ending: str | None = None
-        self._end_sent = False
-        self._rows = ColumnDecoder(ROWS, "service producer")
+        self._end_sent = 0.0
+        self._ticked = time.monotonic()
+        self._rows = ColumnDecoder(ROWS, self.where)
         self._data: Socket | None = None
         self._produced_metric = Counter(
             "l1chain_crossings_produced", "Crossings sent out for decision.", registry=self.registry
         )
+        self._resent = Counter("l1chain_batches_resent", "Batches sent again.", registry=self.registry)
         queue = Gauge("l1chain_queue_batches", "Batches waiting, by queue.", ["queue"], registry=self.registry)
-        queue.labels("window").set_function(lambda: len(self._held))
-        for name, stage in self._stages.items():
-            queue.labels(name).set_function(partial(len, stage.waiting))
+        queue.labels("window").set_function(lambda: self._dispatcher.undecided)
+        queue.labels("held").set_function(lambda: len(self._held))
+        for name, stage in self._dispatcher.stages.items():
+            queue.labels(name).set_function(partial(lambda stage: len(stage.waiting), stage))
 
     def open(self) -> str:
         """Bind the data socket."""
-        self._data, endpoint = self.wiring.router(self.wiring.endpoint("data"))
+        self._data, endpoint = self.wiring.router(
+            self.wiring.endpoint(f"data-{self.peer.incarnation}"), refusals=self._refusals
+        )
+        self._data.router_mandatory = True
         self.listen(self._data, self._on_data)
         return endpoint
 
-    def start(self, endpoints: dict[str, str]) -> None:
+    def start(self, order: Order) -> None:
         """Nothing to connect to: everybody comes to the data socket."""
+        self._origin_ns = order.origin_ns
+        self._gates.restore(order.gates or {}, order.end)
+        if order.is_draining:
+            self.drain()
 
     def drain(self) -> None:
         """Make no further batch."""
         self._ending = self._ending or "interrupted"
 
+    def on_control(self, header: Header, frames: Frames) -> None:
+        """Boundaries to agree on, and services that are lost."""
+        payload = self.payload(frames)
+        match header.kind:
+            case Kind.PROPOSE:
+                self.tell(Kind.AGREED, self._agree(payload))
+            case Kind.RELEASE:
+                self._gates.release(str(payload.get("id")), is_stop=bool(payload.get("stop")))
+            case Kind.LOST:
+                peer = peer_of(str(payload.get("identity")).encode(), self.where)
+                self._newest[peer.name] = max(self._newest[peer.name], peer.incarnation + 1)
+                self._lose(peer)
+            case other:
+                raise ProtocolError(self.where, f"unexpected {other.name}")
+
+    def _agree(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """Close the gate of a lumi section that has not begun."""
+        change, at = str(payload.get("id")), payload.get("at")
+        if self._ending is not None:
+            return {"id": change, "error": f"the run ends ({self._ending})"}
+        lumi_section = self._gates.agree(change, at if isinstance(at, int) else None, self._lumi_section)
+        if lumi_section is None:
+            return {"id": change, "error": f"lumi section {at} has begun; the next is {self._lumi_section + 1}"}
+        return {"id": change, "lumi_section": lumi_section}
+
     def progress(self) -> dict[str, Any]:
         """Crossings made so far and the CPU time of the source, which is not the chain's."""
-        return {"produced": sum(self._produced.values()), "source_ns": self._source_ns}
+        return {
+            "produced": sum(self._produced.values()),
+            "source_ns": self._source_ns,
+            "lumi_section": self._lumi_section,
+            "held": len(self._held),
+            "origin_ns": self._clock.origin_ns if self._clock else 0,
+        }
+
+    def poll_ms(self) -> int:
+        """Short enough for the next crossings of a paced run."""
+        usual_ms = super().poll_ms()
+        if self._clock is None or self._next_block is None:
+            return usual_ms
+        wait_ms = (self._clock.due_ns(self._end_of(self._next_block)) - time.monotonic_ns()) // 1_000_000
+        return int(min(max(wait_ms, 1), usual_ms))
 
     def turn(self) -> None:
         """Fill the window, send what replicas have credits for, and end when the source has."""
         if not self._is_complete():
             return
-        while self._ending is None and len(self._held) < self._settings.window:
-            self._make()
-        for stage in self._stages.values():
-            self._dispatch(stage)
+        if self._clock is None:
+            self._make_all()
+        else:
+            self._make_due(self._clock)
+        for replica, sequence in self._dispatcher.assignments():
+            self._send_batch(replica, sequence)
         if self._ending and not self._end_sent:
             self._send_end(self._ending)
 
-    def _is_complete(self) -> bool:
+    def tick(self) -> None:
+        """Send again what is overdue, and give up who is silent."""
+        now = time.monotonic()
+        # Whoever stopped this process or kept it busy did not let it hear the others.
+        was_away, self._ticked = now - self._ticked > self.delivery.lost_after_s / 2, now
+        for peer, replica in self._dispatcher.peers.items():
+            replica.heard = now if was_away else replica.heard
+            if now - replica.heard > self.delivery.lost_after_s:
+                self.log.warning("%s is silent", peer.name)
+                self._lose(peer)
         if self._combiner is None:
-            return False
-        return all(len(self._stages[name].replicas) == n for name, n in self._settings.replicas.items())
+            return
+        self._send_marker()
+        late = self._dispatcher.overdue(now)
+        self._resent.inc(len(late))
+        self._dispatcher.resend(sequence for sequence in late if self._held[sequence][1] is not None)
+        for sequence in late:
+            header, block = self._held[sequence]
+            if block is None:
+                self._send(self._combiner.identity, [header.pack()])
+        if self._end_sent and now - self._end_sent > self.delivery.resend_after_s and self._ending:
+            self._send_end(self._ending)
 
-    def _make(self) -> None:
-        begun = time.thread_time_ns()
-        try:
-            if self._sequence == 0:
-                self._batches = self._plan()
-            lumi_section, first, block = next(self._batches)
-        except StopIteration:
-            self._ending = "end of the source"
+    # Making batches
+
+    def _is_complete(self) -> bool:
+        if self._combiner is None or self._has_begun:
+            return self._combiner is not None
+        there = {name: len(stage.replicas) for name, stage in self._dispatcher.stages.items()}
+        is_late = time.monotonic() - self._combiner_since > _IMPATIENCE_S
+        self._has_begun = all(there[name] >= (1 if is_late else n) for name, n in self._settings.replicas.items())
+        return self._has_begun
+
+    def _make_all(self) -> None:
+        while self._blocked_by_queue() is None:
+            timed = self._peek()
+            if timed is None or self._gates.is_closed(timed[0]):
+                return
+            self._emit(timed)
+
+    def _make_due(self, clock: PacedClock) -> None:
+        while (timed := self._peek()) is not None:
+            now_ns, end = time.monotonic_ns(), self._end_of(timed)
+            if clock.due_ns(end) > now_ns:
+                return
+            cause = DeadTime.PAUSED if self._gates.is_closed(timed[0]) else self._blocked_by_queue()
+            if clock.is_late(end, now_ns):
+                self._count_dead(timed, cause or self._last_cause or DeadTime.SOURCE)
+            elif cause is None:
+                self._last_cause = None
+                self._emit(timed)
+            else:
+                self._last_cause = cause
+                return
+
+    def _blocked_by_queue(self) -> DeadTime | None:
+        """Why no batch may be sent out now, if that is so."""
+        if len(self._held) >= self._settings.hold:
+            return DeadTime.OUTPUT
+        if self._dispatcher.undecided >= self._settings.window:
+            return DeadTime.STAGES if self._dispatcher.is_working else DeadTime.DECISION
+        return None
+
+    def _peek(self) -> tuple[int, int, Block] | None:
+        """The next block, if the run has one; otherwise the run ends."""
+        if self._ending is None and self._next_block is None and self._blocks is not None:
+            begun = time.thread_time_ns()
+            try:
+                self._next_block = next(self._blocks)
+            except StopIteration:
+                self._ending = "end of the source"
+            except L1ChainError as error:
+                self.tell_failure(error)
+                self._ending = f"source failed: {error}"
+            finally:
+                self._source_ns += time.thread_time_ns() - begun
+        if self._ending is None and self._next_block is not None:
+            lumi_section, most = self._next_block[0], self._settings.lumi_sections
+            if most is not None and lumi_section > most:
+                self._ending = "all lumi sections"
+            elif self._gates.is_end(lumi_section):
+                self._ending = "stopped"
+        return self._next_block if self._ending is None else None
+
+    def _end_of(self, timed: tuple[int, int, Block]) -> int:
+        lumi_section, first, block = timed
+        return (lumi_section - 1) * self._settings.plan.crossings_per_lumi_section + first + block.crossings
+
+    def _emit(self, timed: tuple[int, int, Block]) -> None:
+        self._send_marker()
+        lumi_section, first, block = timed
+        header = self._header(Kind.BATCH, lumi_section, first, block.crossings)
+        self._take(replace(header, rows=len(block.rows)), block)
+        self._dispatcher.add(header.sequence, time.monotonic())
+
+    def _count_dead(self, timed: tuple[int, int, Block], cause: DeadTime) -> None:
+        """Let crossings go; neighbouring ones of one cause become one message."""
+        lumi_section, first, block = timed
+        marker = self._marker
+        if marker is not None and (marker.lumi_section, marker.cause) == (lumi_section, cause):
+            self._marker = replace(marker, crossings=marker.crossings + block.crossings)
+        else:
+            self._send_marker()
+            self._marker = replace(self._header(Kind.DEAD, lumi_section, first, block.crossings), cause=int(cause))
+        self._next_block = None
+
+    def _send_marker(self) -> None:
+        if self._marker is None or self._combiner is None:
             return
-        except L1ChainError as error:
-            self.tell_failure(error)
-            self._ending = f"source failed: {error}"
-            return
-        finally:
-            self._source_ns += time.thread_time_ns() - begun
-        if self._settings.lumi_sections is not None and lumi_section > self._settings.lumi_sections:
-            self._ending = "all lumi sections"
-            return
-        header = Header(
-            Kind.BATCH,
+        marker, self._marker = self._marker, None
+        self._take(marker, None)
+        self._dispatcher.add_unstaged(marker.sequence, time.monotonic())
+        self._send(self._combiner.identity, [marker.pack()])
+
+    def _header(self, kind: Kind, lumi_section: int, first: int, crossings: int) -> Header:
+        return Header(
+            kind,
             self.wiring.run,
             self._sequence,
             first,
             time.monotonic_ns(),
             lumi_section,
-            block.crossings,
-            len(block.rows),
+            crossings,
+            epoch=self.peer.incarnation,
         )
-        self._held[self._sequence] = (header, block)
-        for stage in self._stages.values():
-            stage.waiting.append(self._sequence)
+
+    def _take(self, header: Header, block: Block | None) -> None:
+        self._held[self._sequence] = header, block
+        if block is not None:
+            self._next_block = None
         self._sequence += 1
-        self._produced[lumi_section] = self._produced.get(lumi_section, 0) + block.crossings
-        self._produced_metric.inc(block.crossings)
+        self._lumi_section = header.lumi_section
+        self._produced[header.lumi_section] = self._produced.get(header.lumi_section, 0) + header.crossings
+        self._produced_metric.inc(header.crossings)
 
-    def _plan(self) -> Iterator[tuple[int, int, Block]]:
-        settings = self._settings
-        size = settings.batch_crossings
-        passes = itertools.count() if settings.repeat is None else range(settings.repeat)
-        blocks: Iterator[Block]
-        if settings.prepare:
-            columns = sorted({c for s in self._stages.values() for r in s.replicas.values() for c in r.columns})
-            kept = prepare(cut(self._source.batches(size), size, settings.neighbours), tuple(columns))
-            blocks = itertools.chain.from_iterable(kept for _ in passes)
-        else:
-            rows = itertools.chain.from_iterable(self._source.batches(size) for _ in passes)
-            blocks = cut(rows, size, settings.neighbours)
-        return in_lumi_sections(blocks, settings.crossings_per_lumi_section, settings.neighbours)
+    # Messages
 
-    def _dispatch(self, stage: _Stage) -> None:
-        while stage.waiting:
-            identity, replica = max(stage.replicas.items(), key=lambda item: item[1].credits)
-            if replica.credits == 0:
-                return
-            header, block = self._held[stage.waiting.popleft()]
-            replica.credits -= 1
+    def _send_batch(self, replica: Replica, sequence: int) -> None:
+        header, block = self._held[sequence]
+        if block is not None:
             columns = replica.columns if block.context is None else (*replica.columns, "context")
-            frames = [identity, header.pack(), *(block.frame(column) for column in columns)]
-            self._send(frames)
+            frames = [header.pack(), *(block.frame(column) for column in columns)]
+            if not self._send(replica.peer.identity, frames):
+                self._lose(replica.peer)
 
-    def _on_data(self, frames: Frames) -> None:
-        identity = frames[0].bytes
-        header = self.header(frames[1])
+    def _on_data(self, sender: bytes, header: Header, frames: Frames) -> None:
+        peer = peer_of(sender, self.where)
+        if peer.incarnation < self._newest.get(peer.name, 0):
+            what = f"{header.kind.name} of {peer.name}, which was replaced"
+            raise ProtocolError(self.where, what, Refusal.REPLAYED)
+        replica = self._dispatcher.peers.get(peer)
+        if replica is not None:
+            replica.heard = time.monotonic()
         match header.kind:
+            case Kind.HEARTBEAT:
+                if replica is None and peer != self._combiner:
+                    self._send(peer.identity, self.message(Kind.WHO))
             case Kind.READY:
-                self._on_ready(identity, self.payload(frames[2]))
+                self._on_ready(peer, self.payload(frames))
             case Kind.DONE:
-                for stage in self._stages.values():
-                    if identity in stage.replicas:
-                        stage.replicas[identity].credits += 1
-            case Kind.DECIDED:
-                accepted = self._rows.decode(frames[2].buffer)
-                self._read_out(header.sequence, accepted.astype(np.uint32))
+                self._dispatcher.done(peer, header.sequence)
+            case Kind.DECIDED | Kind.COMMITTED if peer != self._combiner or header.epoch != self.peer.incarnation:
+                raise ProtocolError(self.where, f"{header.kind.name} of a combiner that this producer does not follow")
+            case Kind.DECIDED if frames:
+                self._read_out(header.sequence, self._rows.decode(frames[0].buffer).astype(np.uint32))
+            case Kind.COMMITTED:
+                self._forget(header.sequence)
             case other:
-                self.log.warning("unexpected %s", other.name)
+                raise ProtocolError(self.where, f"unexpected {other.name}")
 
-    def _on_ready(self, identity: bytes, payload: dict[str, Any]) -> None:
-        if payload["stage"] == "combiner":
-            self._combiner = identity
+    def _on_ready(self, peer: Peer, payload: dict[str, Any]) -> None:
+        fields = Fields(payload, self.where)
+        stage = fields.text("stage")
+        if stage == COMBINER:
+            ready = (peer.incarnation, fields.number("number", 0))
+            # A READY that arrives twice must not turn the run back.
+            if ready > self._combiner_ready:
+                position = fields.mapping("position") if fields.has("position") else Position().as_json()
+                found = Position.from_json(position, self.where)
+                self._combiner_ready = ready
+                self._follow(peer, found)
+        elif stage in self._dispatcher.stages:
+            columns = fields.texts("columns")
+            if not set(columns) <= self._known_columns:
+                raise ProtocolError(self.where, f"READY of {peer.name} for columns that the source has not")
+            replica = Replica(peer, columns, fields.number("credits", most=_MOST_CREDITS), time.monotonic())
+            self._dispatcher.join(stage, replica)
         else:
-            replica = _Replica(tuple(payload["columns"]), payload["credits"])
-            self._stages[payload["stage"]].replicas[identity] = replica
+            raise ProtocolError(self.where, "READY of no stage of this run")
+        self._newest[peer.name] = max(self._newest[peer.name], peer.incarnation)
+
+    def _follow(self, combiner: Peer, position: Position) -> None:
+        """Begin, or begin again, where a combiner stands."""
+        self._combiner, self._combiner_since = combiner, time.monotonic()
+        self._end_sent = 0.0
+        if self._blocks is None:
+            self._begin(position)
+        elif position.sequence in self._held or position.sequence == self._sequence:
+            self._forget(position.sequence)
+            again = {s: block for s, (_, block) in self._held.items()}
+            staged = [s for s, block in again.items() if block is not None]
+            unstaged = [s for s, block in again.items() if block is None]
+            self._dispatcher.rewind(staged, unstaged, time.monotonic())
+            for sequence in unstaged:
+                self._send(combiner.identity, [self._held[sequence][0].pack()])
+        else:
+            raise RunFailed(self.name, f"the combiner asks for batch {position.sequence}, which is forgotten")
+
+    def _begin(self, position: Position) -> None:
+        plan = self._settings.plan
+        before = (position.lumi_section - 1) * plan.crossings_per_lumi_section
+        crossing = before + position.first
+        self._sequence = position.sequence
+        self._lumi_section = position.lumi_section - (position.first == 0)
+        # What was committed was produced; lumi sections before this one were whole.
+        full = dict.fromkeys(range(1, position.lumi_section), plan.crossings_per_lumi_section)
+        self._produced = full | ({position.lumi_section: position.first} if position.first else {})
+        self._produced_metric.inc(crossing)
+        self._blocks = _later(self._source, plan, self._skipped, crossing, self._columns)
+        if self._clock is not None:
+            if self._origin_ns:
+                self._clock.start(self._origin_ns)
+            else:
+                self._clock.start_at(crossing, time.monotonic_ns())
+            self._last_cause = DeadTime.RECOVERY if crossing else None
+
+    def _columns(self) -> tuple[str, ...]:
+        return tuple(sorted({column for replica in self._dispatcher.peers.values() for column in replica.columns}))
 
     def _read_out(self, sequence: int, accepted: NDArray[np.uint32]) -> None:
-        header, block = self._held.pop(sequence)
-        if len(accepted) and self._combiner is not None:
+        self._dispatcher.decided(sequence, time.monotonic())
+        if sequence not in self._held or self._combiner is None:
+            return
+        header, block = self._held[sequence]
+        if block is not None and not self._settings.plan.prepare:
+            block.frames.clear()
+        if block is not None and len(accepted):
+            check_rows(accepted, header.crossings, self.where)
             events = memoryview(encode_batch(block.events(accepted)))
-            self._send([self._combiner, header.as_kind(Kind.EVENTS).pack(), events])
+            self._send(self._combiner.identity, [header.as_kind(Kind.EVENTS).pack(), events])
+
+    def _forget(self, committed: int) -> None:
+        now = time.monotonic()
+        for sequence in [sequence for sequence in self._held if sequence < committed]:
+            self._dispatcher.decided(sequence, now)
+            del self._held[sequence]
+
+    def _lose(self, peer: Peer) -> None:
+        if self._dispatcher.lose(peer):
+            self.log.warning("lost %s: what it held goes to others", peer.identity.decode())
+        if peer == self._combiner:
+            self._combiner = None
 
     def _send_end(self, reason: str) -> None:
+        self._send_marker()
         if self._combiner is not None:
             end = {"batches": self._sequence, "produced": list(self._produced.items()), "reason": reason}
-            header = Header(Kind.END, self.wiring.run)
-            self._send([self._combiner, header.pack(), pack_json(end)])
-            self._end_sent = True
+            header = Header(Kind.END, self.wiring.run, epoch=self.peer.incarnation)
+            self._send(self._combiner.identity, [header.pack(), pack_json(end)])
+            self._end_sent = time.monotonic()
 
-    def _send(self, frames: list[Any]) -> None:
-        if self._data is not None:
-            self._data.send_multipart(frames, zmq.DONTWAIT, copy=False)
+    def _send(self, identity: bytes, frames: list[Any]) -> bool:
+        """Send to a peer; False if it has no connection."""
+        if self._data is None:
+            return False
+        try:
+            self._data.send_multipart([identity, *frames], zmq.DONTWAIT, copy=False)
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            return False
+        return True
+
+
+def _later(
+    source: Source,
+    settings: PlanSettings,
+    skipped: Callable[[int], Source] | None,
+    crossing: int,
+    columns: Callable[[], tuple[str, ...]],
+) -> Iterator[tuple[int, int, Block]]:
+    """The blocks of a plan that is made with the first of them, when the columns that stages need are known."""
+    yield from Plan(source, settings, columns(), skipped).blocks(crossing)

@@ -12,7 +12,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Histogram
 
-from stream.services.service import Frames, Service
+from stream.errors import ProtocolError
+from stream.services.delivery import DeliverySettings, Peer
+from stream.services.service import Frames, Order, Service
 from stream.wire.columns import ColumnDecoder, encode_column, event_field
 from stream.wire.messages import Header, Kind, pack_json
 from stream.wire.transport import Socket, Wiring
@@ -51,22 +53,30 @@ class StageService(Service):
     """Runs a worker on each batch that the producer sends."""
 
     def __init__(
-        self, stage: str, replica: int, wiring: Wiring, cpu_clock: Callable[[], int], make_worker: Callable[[], Worker]
+        self,
+        peer: Peer,
+        wiring: Wiring,
+        cpu_clock: Callable[[], int],
+        delivery: DeliverySettings,
+        make_worker: Callable[[], Worker],
+        leave: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(f"{stage}.{replica}", wiring, cpu_clock)
-        self._stage = stage
+        super().__init__(peer, wiring, cpu_clock, delivery, leave)
+        self._stage = self.name.rpartition(".")[0]
         self._make_worker = make_worker
         self._worker: Worker | None = None
         self._decoders: dict[str, ColumnDecoder] = {}
+        self._endpoints = ("", "")
         self._data: Socket | None = None
         self._results: Socket | None = None
+        self._mended_at = 0.0
         self._work_seconds = Histogram(
             "l1chain_batch_work_seconds",
             "Wall-clock time of a stage's work on a batch.",
             ["stage"],
             buckets=WORK_BUCKETS_S,
             registry=self.registry,
-        ).labels(stage)
+        ).labels(self._stage)
 
     def open(self) -> None:
         """Make the worker and warm it up."""
@@ -74,34 +84,63 @@ class StageService(Service):
         self._worker.warm_up()
         self._worker.register(self.registry)
         for column in (*self._worker.columns, "context"):
-            self._decoders[column] = ColumnDecoder(event_field(column), f"service {self.name}")
+            self._decoders[column] = ColumnDecoder(event_field(column), self.where)
 
-    def start(self, endpoints: dict[str, str]) -> None:
-        """Connect to producer and combiner and offer credits."""
-        if self._worker is None:
+    def start(self, order: Order) -> None:
+        """Connect to producer and combiner and offer credits; again to one that was replaced."""
+        data, results = self._endpoints
+        if results != order.results:
+            self.hang_up(self._results)
+            self._results = self.connect(order.results, self._on_result_answer)
+        if data != order.data:
+            self.hang_up(self._data)
+            self._data = self.connect(order.data, self._on_batch)
+            self.beat_to(order.data)
+            self._offer()
+        self._endpoints = order.data, order.results
+
+    def on_control(self, header: Header, frames: Frames) -> None:
+        """A cut of the connections for some time, as chaos makes it."""
+        if header.kind is not Kind.CUT:
+            super().on_control(header, frames)
+        self._mended_at = time.monotonic() + float(self.payload(frames)["seconds"])
+        self.beat_to()
+        for socket, endpoint in zip((self._data, self._results), self._endpoints, strict=True):
+            if socket is not None:
+                socket.disconnect(endpoint)
+
+    def tick(self) -> None:
+        """Connect again after a cut."""
+        if self._mended_at and time.monotonic() >= self._mended_at:
+            self._mended_at = 0.0
+            for socket, endpoint in zip((self._data, self._results), self._endpoints, strict=True):
+                if socket is not None:
+                    socket.connect(endpoint)
+            self.beat_to(self._endpoints[0])
+
+    def _offer(self) -> None:
+        if self._worker is not None and self._data is not None:
+            ready = {"stage": self._stage, "columns": list(self._worker.columns), "credits": CREDITS}
+            self._data.send_multipart(self.message(Kind.READY, ready))
+
+    def _on_result_answer(self, _: bytes, header: Header, __: Frames) -> None:
+        raise ProtocolError(self.where, f"unexpected {header.kind.name}")
+
+    def _on_batch(self, _: bytes, header: Header, frames: Frames) -> None:
+        if header.kind is Kind.WHO:
+            self._offer()
             return
-        self._results = self.wiring.dealer(endpoints["results"], self.name)
-        self._data = self.wiring.dealer(endpoints["data"], self.name)
-        self.listen(self._results, self._on_result_answer)
-        self.listen(self._data, self._on_batch)
-        ready = {"stage": self._stage, "columns": list(self._worker.columns), "credits": CREDITS}
-        self._data.send_multipart(self.message(Kind.READY, ready))
-
-    def _on_result_answer(self, frames: Frames) -> None:
-        self.log.warning("unexpected %s", self.header(frames[0]).kind.name)
-
-    def _on_batch(self, frames: Frames) -> None:
-        header = self.header(frames[0])
         if header.kind is not Kind.BATCH or self._worker is None or self._results is None or self._data is None:
-            self.log.warning("unexpected %s", header.kind.name)
-            return
+            raise ProtocolError(self.where, f"unexpected {header.kind.name}")
         begun = time.perf_counter()
         names = list(self._worker.columns)
-        if len(frames) > 1 + len(names):
+        if len(frames) > len(names):
             names.append("context")
+        if len(frames) != len(names):
+            raise ProtocolError(self.where, f"a batch of {len(frames)} columns, expected {len(names)}")
         columns = {
             name: self._decoders[name].decode(frame.buffer, header.rows)
-            for name, frame in zip(names, frames[1:], strict=True)
+            for name, frame in zip(names, frames, strict=True)
         }
         context = columns.pop("context").view(np.bool_) if "context" in columns else None
         result = self._worker.work(columns, context)

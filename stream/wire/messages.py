@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, Final
 
-from stream.errors import ProtocolError
+from stream.errors import ProtocolError, Refusal
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 _MAGIC: Final = b"L1CH"
 _LAYOUT: Final = struct.Struct("<4sHHQQQQIIIIQ")
 HEADER_BYTES: Final = _LAYOUT.size
 MAX_JSON_BYTES: Final = 16 << 20
+MAX_JSON_DEPTH: Final = 32
 
 
 class Kind(IntEnum):
@@ -34,6 +37,42 @@ class Kind(IntEnum):
     DECIDED = 12
     EVENTS = 13
     END = 14
+    HEARTBEAT = 15
+    STARTED = 16
+    WHO = 17
+    LOST = 18
+    COMMITTED = 19
+    DEAD = 20
+    PREPARE = 21
+    PREPARED = 22
+    PROPOSE = 23
+    AGREED = 24
+    CHANGE = 25
+    CHANGED = 26
+    RELEASE = 27
+    CUT = 28
+
+
+MAX_FRAMES: Final = 64
+"""Frames of a message, whatever it is: no batch has so many columns."""
+
+FRAME_COUNTS: Final[Mapping[Kind, tuple[int, int]]] = {
+    Kind.HELLO: (1, 1),
+    Kind.START: (1, 1),
+    Kind.STATUS: (2, 2),
+    Kind.FAILED: (1, 1),
+    Kind.DRAIN: (0, 0),
+    Kind.STOP: (0, 0),
+    Kind.GOODBYE: (2, 2),
+    Kind.READY: (1, 1),
+    Kind.BATCH: (1, MAX_FRAMES - 2),
+    Kind.DONE: (0, 0),
+    Kind.RESULT: (2, 3),
+    Kind.DECIDED: (1, 1),
+    Kind.EVENTS: (1, 1),
+    Kind.END: (1, 1),
+}
+"""The fewest and the most frames after the header of each message."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +88,8 @@ class Header:
         lumi_section: of the run, from 1.
         crossings: decided crossings of the batch.
         rows: all rows of the batch, context included.
+        epoch: incarnation of the producer that made the batch.
+        cause: of dead time, in DEAD.
     """
 
     kind: Kind
@@ -59,6 +100,8 @@ class Header:
     lumi_section: int = 0
     crossings: int = 0
     rows: int = 0
+    epoch: int = 0
+    cause: int = 0
 
     def as_kind(self, kind: Kind) -> Header:
         """The header of another message about the same batch."""
@@ -77,8 +120,8 @@ class Header:
             self.lumi_section,
             self.crossings,
             self.rows,
-            0,
-            0,
+            self.epoch,
+            self.cause,
         )
 
 
@@ -94,17 +137,19 @@ def unpack_header(frame: bytes | memoryview, run: int, where: str) -> Header:
         ProtocolError: not a header, another protocol version, or a message of another run.
     """
     if len(frame) != HEADER_BYTES:
-        raise ProtocolError(where, f"a first frame of {len(frame)} bytes, expected {HEADER_BYTES}")
-    magic, version, kind, its_run, sequence, first, sent_ns, lumi_section, crossings, rows, _, _ = _LAYOUT.unpack(frame)
+        what = f"a first frame of {len(frame)} bytes, expected {HEADER_BYTES}"
+        raise ProtocolError(where, what, Refusal.HEADER)
+    magic, version, kind, its_run, *batch = _LAYOUT.unpack(frame)
     if magic != _MAGIC or version != PROTOCOL_VERSION:
-        raise ProtocolError(where, f"protocol {magic!r} version {version}, expected version {PROTOCOL_VERSION}")
+        what = f"protocol {magic!r} version {version}, expected version {PROTOCOL_VERSION}"
+        raise ProtocolError(where, what, Refusal.HEADER)
     if its_run != run:
-        raise ProtocolError(where, "a message of another run")
+        raise ProtocolError(where, "a message of another run", Refusal.RUN)
     try:
         known = Kind(kind)
     except ValueError:
-        raise ProtocolError(where, f"a message of unknown kind {kind}") from None
-    return Header(known, its_run, sequence, first, sent_ns, lumi_section, crossings, rows)
+        raise ProtocolError(where, f"a message of unknown kind {kind}", Refusal.HEADER) from None
+    return Header(known, its_run, *batch)
 
 
 def pack_json(payload: dict[str, Any]) -> bytes:
@@ -112,18 +157,56 @@ def pack_json(payload: dict[str, Any]) -> bytes:
     return json.dumps(payload, separators=(",", ":")).encode()
 
 
-def unpack_json(frame: bytes | memoryview, where: str) -> dict[str, Any]:
+def unpack_json(frame: bytes | memoryview, where: str, most: int = MAX_JSON_BYTES) -> dict[str, Any]:
     """The JSON object in a frame.
 
+    Args:
+        frame: UTF-8 text.
+        where: what the receiver calls the socket, for the error message.
+        most: bytes that it may have.
+
     Raises:
-        ProtocolError: too large, or not a JSON object.
+        ProtocolError: too large or too deep, not a JSON object, or one with text or numbers that others cannot write.
     """
-    if len(frame) > MAX_JSON_BYTES:
-        raise ProtocolError(where, f"a JSON frame of {len(frame)} bytes, at most {MAX_JSON_BYTES} allowed")
+    if len(frame) > most:
+        what = f"a JSON frame of {len(frame)} bytes, at most {most} allowed"
+        raise ProtocolError(where, what, Refusal.OVERSIZED)
+    text = bytes(frame)
     try:
-        payload = json.loads(bytes(frame))
+        payload = json.loads(text.decode(), parse_constant=_refuse_constant, parse_float=_finite)
+        if b"\\u" in text:
+            # Half of a surrogate pair can be escaped but not written, and would fail where it is used.
+            json.dumps(payload, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
-        raise ProtocolError(where, "a frame that is not JSON") from None
+        raise ProtocolError(where, "a frame that is not JSON", Refusal.JSON) from None
     if not isinstance(payload, dict):
-        raise ProtocolError(where, "a JSON frame that is no object")
+        raise ProtocolError(where, "a JSON frame that is no object", Refusal.JSON)
+    # Deeper needs more brackets than that: counting them is cheap, and mostly enough.
+    if text.count(b"[") + text.count(b"{") > MAX_JSON_DEPTH and _depth(payload) > MAX_JSON_DEPTH:
+        raise ProtocolError(where, f"JSON deeper than {MAX_JSON_DEPTH}", Refusal.JSON)
     return payload
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError(f"{digits} is beyond a float")
+    return value
+
+
+def _depth(payload: dict[str, Any]) -> int:
+    """How deep the containers stand in each other; as far as it matters."""
+    level: list[Any] = [payload]
+    for depth in range(1, MAX_JSON_DEPTH + 2):
+        level = [inner for outer in level for inner in _children(outer) if isinstance(inner, dict | list)]
+        if not level:
+            return depth
+    return MAX_JSON_DEPTH + 1
+
+
+def _children(container: dict[str, Any] | list[Any]) -> list[Any]:
+    return list(container.values()) if isinstance(container, dict) else container

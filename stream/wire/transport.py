@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import tempfile
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,9 +11,23 @@ from typing import Any, Final
 
 import zmq
 
+from stream.wire.peers import Domain
+from stream.wire.refusals import Refusals
+from stream.wire.security import Security, require_protection
+from triggers.errors import BadValue, L1ChainError
+
 Socket = zmq.Socket[Any]
 
+LOOPBACK: Final = "127.0.0.1"
+MAX_FRAME_BYTES: Final = 1 << 30
+WIDEST_ROW_BYTES: Final = 512
+"""Of a column: 252 calorimeter regions of two bytes, and room."""
+MAX_WAITING: Final = 1024
+"""Messages that wait in a socket for each peer; more wait with the peer that sent them."""
+_METADATA_BYTES: Final = 1 << 16
+_ADDRESS: Final = "security.address"
 _LINGER_MS: Final = 2000
+_IPV4: Final = 4
 
 
 class Transport(StrEnum):
@@ -33,6 +48,9 @@ class Wiring:
         control: endpoint of the supervisor.
         folder: for ipc, the private folder that holds the sockets.
         context: the ZeroMQ context of this process; inproc endpoints exist only inside one.
+        address: for tcp, the address of this host that its sockets listen on.
+        security: keys and allow-list; None: only endpoints that no other host reaches are used.
+        max_frame_bytes: of the largest frame that is taken in.
     """
 
     transport: Transport
@@ -40,6 +58,9 @@ class Wiring:
     control: str
     folder: str
     context: zmq.Context[Any] = field(compare=False)
+    address: str = LOOPBACK
+    security: Security | None = field(default=None, compare=False, repr=False)
+    max_frame_bytes: int = MAX_FRAME_BYTES
 
     def endpoint(self, name: str) -> str:
         """What a service binds its socket `name` to; tcp chooses a free port."""
@@ -49,23 +70,63 @@ class Wiring:
             case Transport.IPC:
                 return f"ipc://{self.folder}/{name}"
             case Transport.TCP:
-                return "tcp://127.0.0.1:*"
+                return f"tcp://{_listening(self.address)}:*"
 
-    def router(self, endpoint: str) -> tuple[Socket, str]:
-        """A bound ROUTER and the endpoint it really has."""
+    def router(
+        self, endpoint: str, domain: Domain = Domain.SERVICES, refusals: Refusals | None = None
+    ) -> tuple[Socket, str]:
+        """A bound ROUTER and the endpoint it really has.
+
+        Args:
+            endpoint: to bind to.
+            domain: what the socket is for; with keys it says who may come in to a tcp endpoint.
+            refusals: where peers that are refused are counted; needed with keys.
+
+        Raises:
+            AddressOpen: other hosts reach the endpoint, and there are no keys.
+            KeyUnusable: this host has keys, but not the server's.
+        """
+        require_protection(endpoint, self.security, _ADDRESS)
         socket: Socket = self.context.socket(zmq.ROUTER)
-        _unbounded(socket)
-        socket.router_handover = True
-        socket.bind(endpoint)
+        try:
+            self._prepare(socket, endpoint)
+            socket.router_handover = True
+            if self.security and endpoint.startswith("tcp://"):
+                self.security.guard(socket, domain, refusals or Refusals.unwatched())
+            socket.bind(endpoint)
+        except (L1ChainError, zmq.ZMQError):
+            socket.close(linger=0)
+            raise
         return socket, socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
     def dealer(self, endpoint: str, identity: str) -> Socket:
-        """A connected DEALER that its peers know by `identity`."""
+        """A connected DEALER that its peers know by `identity`.
+
+        Raises:
+            AddressOpen: the endpoint is on another host, and there are no keys.
+        """
+        require_protection(endpoint, self.security, "endpoint")
         socket: Socket = self.context.socket(zmq.DEALER)
-        _unbounded(socket)
+        self._prepare(socket, endpoint)
         socket.setsockopt_string(zmq.IDENTITY, identity)
+        if self.security and endpoint.startswith("tcp://"):
+            self.security.join(socket)
         socket.connect(endpoint)
         return socket
+
+    def _prepare(self, socket: Socket, endpoint: str) -> None:
+        """Never drop: credits and the producer's window bound what is sent, and what cannot be taken in waits there."""
+        socket.setsockopt(zmq.SNDHWM, 0)
+        socket.setsockopt(zmq.RCVHWM, MAX_WAITING)
+        socket.setsockopt(zmq.LINGER, _LINGER_MS)
+        # Twice the limit of a frame: what is above the limit is refused and counted, what is above this is never read.
+        socket.setsockopt(zmq.MAXMSGSIZE, 2 * self.max_frame_bytes)
+        socket.ipv6 = endpoint.startswith("tcp://[")
+
+
+def frame_limit(batch_crossings: int) -> int:
+    """Bytes of the largest frame in a run with batches of so many crossings."""
+    return batch_crossings * WIDEST_ROW_BYTES + _METADATA_BYTES
 
 
 def private_folder() -> Path:
@@ -73,8 +134,12 @@ def private_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="l1chain-"))
 
 
-def _unbounded(socket: Socket) -> None:
-    """No high-water mark: credits and the producer's window bound what is queued, and nothing is ever dropped."""
-    socket.setsockopt(zmq.SNDHWM, 0)
-    socket.setsockopt(zmq.RCVHWM, 0)
-    socket.setsockopt(zmq.LINGER, _LINGER_MS)
+def _listening(address: str) -> str:
+    try:
+        number = ipaddress.ip_address(address)
+    except ValueError:
+        raise BadValue(_ADDRESS, f"found '{address}'", "give the IP address of a network interface") from None
+    if number.is_unspecified:
+        remedy = "name one that the other hosts reach"
+        raise BadValue(_ADDRESS, f"{address} is every address of this host, and the services must be told one", remedy)
+    return address if number.version == _IPV4 else f"[{address}]"

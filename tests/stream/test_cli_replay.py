@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.repository import Repository
+from stream.run.executors import ThreadExecutor
 from stream.run.replay import RateOptions, Replay
 from stream.run.replay_files import ExclusiveWriter, summary_of
 from stream.run.replay_menus import DecisionOptions, replay_menus
@@ -159,7 +160,7 @@ def replayed(sample: Path, menu_b: Path, folder: Path, threads: int, batch: int)
     tables = [("shipped:prescales/demo.csv", "physics")] * 2
     parts = replay_menus(["shipped:menus/demo.yaml", str(menu_b)], tables, DecisionOptions(), {}, "L1_SingleMu22")
     writers = tuple(ExclusiveWriter(folder / f"{part.label}{batch}.parquet", part.label, part.menu) for part in parts)
-    replay = Replay(parts, Repository(), threads)
+    replay = Replay(parts, Repository(), ThreadExecutor(threads))
     result = replay.run(Samples([str(sample)]), Selection(), RateOptions(), writers, batch_crossings=batch)
     for writer in writers:
         writer.close()

@@ -1,8 +1,8 @@
-"""Accepted crossings as Parquet: the event format, and why each was kept (`docs/run-folder.md`)."""
+"""Accepted crossings: the event format, and why each was kept (`docs/run-folder.md`)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,79 +17,91 @@ _WORDS = words_field(ALGORITHM_WORDS).type
 _ROWS_IN_A_GROUP = 65_536
 
 
-class AcceptedSink:
-    """Writes to a temporary name, renamed when the run is finished."""
+def accepted_schema(optional_columns: tuple[str, ...], score_stages: tuple[str, ...]) -> pa.Schema:
+    """The schema of accepted crossings.
 
-    def __init__(self, path: Path, optional_columns: tuple[str, ...], score_stages: tuple[str, ...]) -> None:
-        self._path = path
-        self._temporary = path.with_name(f".{path.name}.part")
-        columns = tuple(name for name in optional_columns if name != "context")
-        self._schema = pa.schema(
-            [
-                *schema_with(columns),
-                pa.field("run_lumi_section", pa.uint32(), nullable=False),
-                pa.field("crossing", pa.uint64(), nullable=False),
-                pa.field("algorithms", _WORDS, nullable=False),
-                pa.field("final", _WORDS, nullable=False),
-                *(pa.field(_score_column(stage), pa.int32(), nullable=False) for stage in score_stages),
-            ]
-        )
-        self._writer: pq.ParquetWriter | None = None
-        self._held: list[pa.RecordBatch] = []
+    Args:
+        optional_columns: of the event format, that the source has.
+        score_stages: names of the score stages, `score:NAME`.
+    """
+    columns = tuple(name for name in optional_columns if name != "context")
+    return pa.schema(
+        [
+            *schema_with(columns),
+            pa.field("run_lumi_section", pa.uint32(), nullable=False),
+            pa.field("crossing", pa.uint64(), nullable=False),
+            pa.field("algorithms", _WORDS, nullable=False),
+            pa.field("final", _WORDS, nullable=False),
+            *(pa.field(_score_column(stage), pa.int32(), nullable=False) for stage in score_stages),
+        ]
+    )
 
-    def write(
-        self,
-        events: pa.RecordBatch,
-        lumi_section: int,
-        crossing: NDArray[np.uint64],
-        algorithms: NDArray[np.uint64],
-        final: NDArray[np.uint64],
-        scores: Mapping[str, NDArray[np.int32]],
-    ) -> None:
-        """Add the accepted crossings of a batch.
 
-        Args:
-            events: the crossings, n rows.
-            lumi_section: of the run.
-            crossing: index of each in its lumi section.
-            algorithms: bits before prescale, `(n, 8)`.
-            final: bits that kept the crossing, `(n, 8)`.
-            scores: the score of each crossing, by score stage.
-        """
-        columns = dict(zip(events.schema.names, events.columns, strict=True))
-        columns["run_lumi_section"] = pa.array(np.full(len(events), lumi_section, np.uint32))
-        columns["crossing"] = pa.array(crossing)
-        columns["algorithms"] = _word_lists(algorithms)
-        columns["final"] = _word_lists(final)
-        for stage, values in scores.items():
-            columns[_score_column(stage)] = pa.array(values, pa.int32())
-        self._held.append(
-            pa.RecordBatch.from_arrays([columns[name] for name in self._schema.names], schema=self._schema)
-        )
-        if sum(len(batch) for batch in self._held) >= _ROWS_IN_A_GROUP:
-            self._flush()
+def accepted_batch(
+    schema: pa.Schema,
+    events: pa.RecordBatch,
+    lumi_section: int,
+    crossing: NDArray[np.uint64],
+    algorithms: NDArray[np.uint64],
+    final: NDArray[np.uint64],
+    scores: Mapping[str, NDArray[np.int32]],
+) -> pa.RecordBatch:
+    """The accepted crossings of a batch.
 
-    def finish(self) -> None:
-        """Write what is held and give the file its name."""
-        self._flush()
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-            self._temporary.replace(self._path)
+    Args:
+        schema: that of `accepted_schema`.
+        events: the crossings, n rows.
+        lumi_section: of the run.
+        crossing: index of each in its lumi section.
+        algorithms: bits before prescale, `(n, 8)`.
+        final: bits that kept the crossing, `(n, 8)`.
+        scores: the score of each crossing, by score stage.
+    """
+    columns = dict(zip(events.schema.names, events.columns, strict=True))
+    columns["run_lumi_section"] = pa.array(np.full(len(events), lumi_section, np.uint32))
+    columns["crossing"] = pa.array(crossing)
+    columns["algorithms"] = _word_lists(algorithms)
+    columns["final"] = _word_lists(final)
+    for stage, values in scores.items():
+        columns[_score_column(stage)] = pa.array(values, pa.int32())
+    return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
 
-    def abandon(self) -> None:
-        """Remove a file that was begun and not finished."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-        self._temporary.unlink(missing_ok=True)
 
-    def _flush(self) -> None:
-        if self._writer is None:
-            self._writer = pq.ParquetWriter(self._temporary, self._schema, compression="zstd")
-        if self._held:
-            self._writer.write_table(pa.Table.from_batches(self._held, self._schema))
-            self._held = []
+def encode_accepted(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> pa.Buffer:
+    """Accepted crossings as an Arrow IPC stream that stands for itself; streams may follow each other in a file."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    return sink.getvalue()
+
+
+def decode_accepted(content: pa.Buffer) -> Iterator[pa.RecordBatch]:
+    """The batches of streams that follow each other."""
+    source = pa.BufferReader(content)
+    while source.tell() < content.size:
+        with pa.ipc.open_stream(source) as reader:
+            yield from reader
+
+
+def write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+    """Write accepted crossings; how they were cut into batches leaves no trace in the file."""
+    held: list[pa.RecordBatch] = []
+    n_held = 0
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for batch in batches:
+            held.append(batch)
+            n_held += len(batch)
+            if n_held >= _ROWS_IN_A_GROUP:
+                table = _table(held, schema)
+                whole = n_held - n_held % _ROWS_IN_A_GROUP
+                writer.write_table(table.slice(0, whole), row_group_size=_ROWS_IN_A_GROUP)
+                held, n_held = table.slice(whole).to_batches(), n_held - whole
+        writer.write_table(_table(held, schema))
+
+
+def _table(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_batches(batches, schema).unify_dictionaries()
 
 
 def _score_column(stage: str) -> str:

@@ -2,77 +2,201 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
+from stream.services.snapshot import pack_array, pack_counts, unpack_counts, unpack_into
 from triggers.decision.decide import Counts, DecisionSettings, simulated_seconds
+from triggers.decision.groups import Group, GroupCounts, GroupKind
 from triggers.menu.model import Menu
 from triggers.studies.rates import rate_and_error, rate_table
 
 
 class RunTables:
-    """Adds up counts and writes `rates.parquet` and `rates.csv` into the run's folder."""
+    """Adds up the counts of the current lumi section; one that is over becomes a row, about a kilobyte.
 
-    def __init__(self, folder: Path, menu: Menu, settings: DecisionSettings, not_evaluated: Mapping[str, str]) -> None:
-        self._folder, self._menu, self._settings, self._not_evaluated = folder, menu, settings, dict(not_evaluated)
-        self._by_lumi_section: dict[int, Counts] = {}
+    Attributes:
+        total: counts of the whole run.
+        groups: the same by group of algorithms.
+        settings: of the current lumi section.
+        lumi_section: the current one, from 1; 0 before the first and after the last.
+        rows: of the lumi sections that are over.
+    """
 
-    def add(self, lumi_section: int, counts: Counts) -> None:
-        """Add a batch to its lumi section."""
-        total = self._by_lumi_section.setdefault(lumi_section, Counts(len(self._settings.budgets)))
-        total.add(counts)
+    def __init__(
+        self,
+        menu: Menu,
+        settings: DecisionSettings,
+        not_evaluated: Mapping[str, str],
+        groups: Sequence[Group] = (),
+    ) -> None:
+        self._menu, self.settings, self._not_evaluated = menu, settings, dict(not_evaluated)
+        n_budgets = len(settings.budgets)
+        self.total, self._current = Counts(n_budgets), Counts(n_budgets)
+        self.groups, self._current_groups = GroupCounts(groups), GroupCounts(groups)
+        self._dead: Counter[str] = Counter()
+        self._dead_before: Counter[str] = Counter()
+        self.lumi_section = 0
+        self._masked: list[str] = []
+        self.rows: list[dict[str, Any]] = []
 
-    def finish(self, total: Counts, produced: Mapping[int, int]) -> dict[str, Any]:
-        """Write the tables; what the run record says of them.
+    def start_lumi_section(self, number: int, settings: DecisionSettings, masked: list[str]) -> None:
+        """Begin a lumi section.
 
         Args:
-            total: counts of the whole run.
+            number: of the run, from 1.
+            settings: that its crossings are decided by.
+            masked: the algorithms that they leave out of the final OR.
+        """
+        self._close()
+        self.lumi_section = number
+        self.use(settings, masked)
+
+    def use(self, settings: DecisionSettings, masked: list[str]) -> None:
+        """Let the current lumi section have these settings."""
+        self.settings, self._masked = settings, masked
+
+    def forget_lumi_section(self) -> None:
+        """Make no row of the current lumi section."""
+        self.lumi_section = 0
+
+    def add(self, counts: Counts, final_words: NDArray[np.uint64]) -> None:
+        """Add a batch to the current lumi section.
+
+        Args:
+            counts: of the batch.
+            final_words: the bits that keep each of its crossings with a final OR, `(m, 8) uint64`.
+        """
+        self.total.add(counts)
+        self._current.add(counts)
+        self.groups.count(final_words)
+        self._current_groups.count(final_words)
+
+    def add_dead(self, cause: str, crossings: int) -> None:
+        """Add crossings of the current lumi section that were not taken."""
+        self._dead[cause] += crossings
+
+    @property
+    def dead(self) -> Counter[str]:
+        """Crossings of the run that were not taken, by cause."""
+        return self._dead_before + self._dead
+
+    @property
+    def seconds(self) -> float:
+        """Simulated seconds of the crossings decided."""
+        return self._seconds(self.total)
+
+    def snapshot(self) -> dict[str, Any]:
+        """All but the rows as JSON."""
+        return {
+            "total": pack_counts(self.total),
+            "current": pack_counts(self._current),
+            "groups": _pack_groups(self.groups),
+            "current_groups": _pack_groups(self._current_groups),
+            "dead": dict(self._dead),
+            "rows": len(self.rows),
+        }
+
+    def restore(self, packed: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+        """Go back to what `snapshot` made; `forget_lumi_section` and `start_lumi_section` come before."""
+        unpack_counts(self.total, packed["total"])
+        unpack_counts(self._current, packed["current"])
+        _unpack_groups(self.groups, packed["groups"])
+        _unpack_groups(self._current_groups, packed["current_groups"])
+        self._dead = Counter(packed["dead"])
+        self.rows[:] = rows[: packed["rows"]]
+        self._dead_before = Counter()
+        for row in self.rows:
+            self._dead_before.update(row["dead"])
+
+    def rates(self) -> pa.Table:
+        """Rates by algorithm."""
+        settings = self.settings
+        return rate_table(self._menu, self.total, settings.factors, self._not_evaluated, settings.colliding_bunches)
+
+    def finish(self, produced: Mapping[int, int]) -> dict[str, Any]:
+        """What the run record says of the tables.
+
+        Args:
             produced: crossings that the producer made, by lumi section.
         """
-        factors = self._settings.in_lumi_section(max(self._by_lumi_section, default=1)).factors
-        table = rate_table(self._menu, total, factors, self._not_evaluated, self._settings.colliding_bunches)
-        pq.write_table(table, self._folder / "rates.parquet")
-        pa.csv.write_csv(table, self._folder / "rates.csv")
-        rate_hz, error_hz = rate_and_error(total.accepted, self._seconds(total))
+        self._close()
+        total, seconds = self.total, self.seconds
+        rate_hz, error_hz = rate_and_error(total.accepted, seconds)
         return {
-            "simulated_seconds": self._seconds(total),
+            "simulated_seconds": seconds,
             "accepted_hz": rate_hz,
             "accepted_error_hz": error_hz,
             "suppressed": self._suppressed(total),
             "final_or": total.final_or,
             "blocked": self._blocked(total),
             "dead_time": total.dead_time,
-            "lumi_sections": [self._row(number, made) for number, made in produced.items()],
+            "dead": dict(self.dead),
+            **_group_counts(self.groups),
+            "lumi_sections": [
+                {"lumi_section": row["lumi_section"], "produced": produced.get(row["lumi_section"], 0)} | row
+                for row in self.rows
+            ],
         }
 
-    def _row(self, number: int, produced: int) -> dict[str, Any]:
-        counts = self._by_lumi_section[number]
+    def _close(self) -> None:
+        if self.lumi_section:
+            self.rows.append(self._row())
+            unpack_counts(self._current, pack_counts(Counts(len(self.settings.budgets))))
+            self._current_groups.clear()
+            self._dead_before += self._dead
+            self._dead = Counter()
+            self.lumi_section = 0
+
+    def _row(self) -> dict[str, Any]:
+        counts = self._current
         rate_hz, error_hz = rate_and_error(counts.accepted, self._seconds(counts))
         return {
-            "lumi_section": number,
-            "prescale_column": self._settings.in_lumi_section(number).column or None,
-            "produced": produced,
+            "lumi_section": self.lumi_section,
+            "prescale_column": self.settings.column or None,
+            "masked": self._masked,
             "decided": counts.crossings,
+            "dead": dict(self._dead),
             "accepted": counts.accepted,
             "accepted_hz": rate_hz,
             "accepted_error_hz": error_hz,
             "suppressed": self._suppressed(counts),
             "final_or": counts.final_or,
             "blocked": self._blocked(counts),
+            **_group_counts(self._current_groups),
         }
 
     def _seconds(self, counts: Counts) -> float:
-        return simulated_seconds(counts.crossings, self._settings.colliding_bunches)
+        return simulated_seconds(counts.crossings, self.settings.colliding_bunches)
 
     def _blocked(self, counts: Counts) -> dict[str, int]:
-        rules = self._settings.rules
+        rules = self.settings.rules
         return {str(rule): int(n) for rule, n in zip(rules, counts.blocked, strict=False)}
 
     def _suppressed(self, counts: Counts) -> dict[str, int]:
-        names = (budget.name for budget in self._settings.budgets)
+        names = (budget.name for budget in self.settings.budgets)
         return {name: int(n) for name, n in zip(names, counts.suppressed, strict=True)}
+
+
+def _group_counts(counts: GroupCounts) -> dict[str, dict[str, dict[str, int]]]:
+    """Crossings of the final OR and pure ones by kind and name of group."""
+    kinds = {"groups": GroupKind.MENU, "budgets": GroupKind.BUDGET, "anomaly_detection": GroupKind.SCORES}
+    named = {key: counts.of(kind) for key, kind in kinds.items()}
+    return {
+        key: {name: {"final": final, "pure": pure} for name, (final, pure) in found.items()}
+        for key, found in named.items()
+    }
+
+
+def _pack_groups(counts: GroupCounts) -> dict[str, Any]:
+    return {"final": pack_array(counts.final), "pure": pack_array(counts.pure)}
+
+
+def _unpack_groups(counts: GroupCounts, packed: dict[str, Any]) -> None:
+    unpack_into(counts.final, packed["final"])
+    unpack_into(counts.pure, packed["pure"])

@@ -157,7 +157,7 @@ def test_ctrl_c_ends_a_run_cleanly_with_its_tables_written(chain: Chain, tmp_pat
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
     parts = tmp_path / "runs"
     deadline = time.monotonic() + 60
-    while not any(parts.glob("*/.accepted.parquet.part")) and time.monotonic() < deadline:
+    while not any(parts.glob("*/checkpoint/state-*.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)

@@ -15,6 +15,7 @@ import zmq
 
 from stream.run.assembly import Assembly
 from stream.run.config import load_config
+from stream.services.delivery import Peer
 from stream.wire.columns import ROWS, ColumnDecoder, decode_batch, encode_batch, encode_column, words_field
 from stream.wire.messages import Header, Kind, pack_json, unpack_header, unpack_json
 from stream.wire.transport import Socket, Transport, Wiring
@@ -41,9 +42,9 @@ class Peers:
         """The payload of the next message of that kind to the supervisor."""
         while True:
             assert self.control.poll(PATIENCE_MS), f"no {kind.name}"
-            _, head, payload, *_ = self.control.recv_multipart()
+            _, head, *payload = self.control.recv_multipart()
             if unpack_header(head, RUN, "test").kind is kind:
-                return unpack_json(payload, "test")
+                return unpack_json(payload[0], "test")
 
 
 @pytest.fixture
@@ -54,7 +55,8 @@ def assembly(tmp_path: Path) -> Assembly:
     )
     (tmp_path / "chain.yaml").write_text(
         f"source: {{format: synthetic, crossings: 1000}}\nmenu: {{path: menu.yaml}}\n"
-        f"batch: {{crossings: {BATCH}, window: 4}}\nrun: {{out: {tmp_path}}}\n"
+        f"batch: {{crossings: {BATCH}, window: 4}}\ndelivery: {{lost_after_s: 600, resend_after_s: 600}}\n"
+        f"run: {{out: {tmp_path}}}\n"
     )
     return Assembly(load_config(tmp_path / "chain.yaml"))
 
@@ -63,10 +65,11 @@ def start(assembly: Assembly, name: str, folder: Path) -> Iterator[Peers]:
     context: zmq.Context[Any] = zmq.Context()
     wiring = Wiring(Transport.INPROC, RUN, f"inproc://control-{name}", "", context)
     control, _ = wiring.router(wiring.control)
-    service = assembly.service(name, wiring, time.thread_time_ns, folder)
+    peer = Peer(name, 1)
+    service = assembly.service(peer, wiring, time.thread_time_ns, folder)
     thread = threading.Thread(target=service.run)
     thread.start()
-    peers = Peers(control, context, wiring, name.encode())
+    peers = Peers(control, context, wiring, peer.identity)
     yield peers
     peers.tell(Kind.STOP)
     thread.join(120)  # a kernel may have to be compiled first
@@ -103,17 +106,14 @@ def test_the_combiner_decides_in_order_once_whatever_arrives_when_and_how_often(
     results = combiner.hear(Kind.HELLO)["endpoint"]
     data, endpoint = combiner.wiring.router("inproc://data")
     combiner.tell(Kind.START, {"data": endpoint, "results": results})
-    identity, head, _ = data.recv_multipart()
-    assert unpack_header(head, RUN, "test").kind is Kind.READY
-    stage = combiner.wiring.dealer(results, "seeds.0")
+    identity = ready_combiner(data)
+    stage = combiner.wiring.dealer(results, "seeds.0#1")
     for sequence in (2, 1, 2, 0, 0, 3, 1):
         stage.send_multipart(seeds_result(sequence))
     rows = ColumnDecoder(ROWS, "test")
     for sequence in range(4):
-        assert data.poll(PATIENCE_MS)
-        _, head, accepted = data.recv_multipart()
-        header = unpack_header(head, RUN, "test")
-        assert (header.kind, header.sequence) == (Kind.DECIDED, sequence)
+        header, accepted = decided(data)
+        assert header.sequence == sequence
         assert rows.decode(memoryview(accepted)).tolist() == [5]
         batch = next(iter(assembly.source.batches(1)))
         data.send_multipart([identity, header_of(sequence, Kind.EVENTS).pack(), encode_batch(batch)])
@@ -124,6 +124,25 @@ def test_the_combiner_decides_in_order_once_whatever_arrives_when_and_how_often(
     assert goodbye["result"]["accepted"] == 4
     stage.close()
     data.close()
+
+
+def ready_combiner(data: Socket) -> bytes:
+    """The identity of the combiner that says READY."""
+    while True:
+        assert data.poll(PATIENCE_MS)
+        identity, head, *_ = data.recv_multipart()
+        if unpack_header(head, RUN, "test").kind is Kind.READY:
+            return identity
+
+
+def decided(data: Socket) -> tuple[Header, bytes]:
+    """The next DECIDED; heartbeats and commits come between."""
+    while True:
+        assert data.poll(PATIENCE_MS)
+        _, head, *frames = data.recv_multipart()
+        header = unpack_header(head, RUN, "test")
+        if header.kind is Kind.DECIDED:
+            return header, frames[0]
 
 
 def test_the_producer_keeps_to_credits_and_window_and_reads_out_what_is_accepted(producer: Peers) -> None:
@@ -153,7 +172,7 @@ def test_the_producer_keeps_to_credits_and_window_and_reads_out_what_is_accepted
 
 
 def ready(peers: Peers, endpoint: str, name: str, stage: str, credits: int) -> Socket:  # noqa: A002 — the protocol's word
-    socket = peers.wiring.dealer(endpoint, name)
+    socket = peers.wiring.dealer(endpoint, f"{name}#1")
     payload = {"stage": stage, "columns": ["external"] if credits else [], "credits": credits}
     socket.send_multipart([Header(Kind.READY, RUN).pack(), pack_json(payload)])
     return socket

@@ -84,7 +84,7 @@ def test_another_column_nulls_and_compression_are_refused() -> None:
     reader = pa.ipc.MessageReader.open_stream(stream)
     reader.read_next_message()
     compressed = reader.read_next_message().serialize()
-    with pytest.raises(ProtocolError, match="not a plain buffer"):
+    with pytest.raises(ProtocolError, match="compressed"):
         ColumnDecoder(ROWS, "here").decode(memoryview(compressed), 4096)
 
 
