@@ -40,7 +40,7 @@ _OVERRIDES: Final = {
 
 
 @contextmanager
-def _axes(width: float, height: float) -> Iterator[tuple[Axes, list[str]]]:
+def svg_axes(width: float, height: float) -> Iterator[tuple[Axes, list[str]]]:
     """Axes to draw in; afterwards the list holds the SVG."""
     import matplotlib as mpl
     import mplhep
@@ -68,7 +68,7 @@ def horizontal_bars(names: Sequence[str], series: Mapping[str, tuple[Any, Any, A
         x_label: of the axis.
     """
     n = len(series)
-    with _axes(9, 1.2 + 0.26 * len(names) * (1 + 0.4 * (n - 1))) as (axes, svg):
+    with svg_axes(9, 1.2 + 0.26 * len(names) * (1 + 0.4 * (n - 1))) as (axes, svg):
         height = 0.8 / n
         places = np.arange(len(names))
         for k, (label, (total, error, pure)) in enumerate(series.items()):
@@ -94,7 +94,7 @@ def curves(
     marks: Sequence[float] = (),
 ) -> str:
     """Points with errors by name: x, y, error, `(n,)` each; `marks` are vertical lines."""
-    with _axes(8, 4.2) as (axes, svg):
+    with svg_axes(8, 4.2) as (axes, svg):
         for k, (label, (x, y, error)) in enumerate(series.items()):
             shade, hollow = COLOURS[k % 2], k >= len(COLOURS)
             face = "white" if hollow else shade
@@ -114,7 +114,7 @@ def curves(
 def overlap_map(names: Sequence[str], fractions: NDArray[np.float64]) -> str:
     """The overlap matrix `(n, n)`: of each row's rate, the percentage that the column keeps too."""
     side = 2.5 + 0.3 * len(names)
-    with _axes(side + 1.5, side) as (axes, svg):
+    with svg_axes(side + 1.5, side) as (axes, svg):
         image = axes.imshow(fractions * 100, cmap="Blues", vmin=0, vmax=100)
         for i in range(len(names)):
             for j in range(len(names)):
