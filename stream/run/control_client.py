@@ -53,15 +53,29 @@ class Client:
         """
         return cls(Path(address), f"tcp://{address}", open_security(keys, name))
 
-    def ask(self, command: str, arguments: dict[str, Any] | None = None, patience_s: float = PATIENCE_S) -> Any:
+    def ask(
+        self,
+        command: str,
+        arguments: dict[str, Any] | None = None,
+        patience_s: float = PATIENCE_S,
+        request_id: str | None = None,
+        who: str | None = None,
+    ) -> Any:
         """The result of a command.
+
+        Args:
+            command: its name.
+            arguments: of the command.
+            patience_s: how long to wait for the answer.
+            request_id: of the request; the same one again has no further effect. None: a new one.
+            who: asks, for the audit; None: this account.
 
         Raises:
             L1ChainError: the run refused it, or did not answer in time.
         """
         request = {
-            "id": secrets.token_hex(8),
-            "who": f"{getpass.getuser()}@{platform.node()}",
+            "id": request_id or secrets.token_hex(8),
+            "who": who or f"{getpass.getuser()}@{platform.node()}",
             "command": command,
             "arguments": arguments or {},
         }
@@ -81,6 +95,11 @@ class Client:
                 raise ProtocolError(_WHERE, "an answer that is none")
             raise L1ChainError(*(str(error.get(key, "")) for key in ("where", "what", "remedy")))
         return answer["result"]
+
+    @staticmethod
+    def is_there(folder: Path) -> bool:
+        """Whether a folder says where its run takes commands."""
+        return (folder / CONTROL_FILE).exists()
 
     def is_alive(self) -> bool:
         """Whether the run answers."""

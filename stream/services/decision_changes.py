@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 
@@ -22,6 +22,8 @@ class DecisionChange(StrEnum):
     PRESCALE = "prescale"
     MASK = "mask"
     UNMASK = "unmask"
+    EMERGENCY_OFF = "emergency-off"
+    """Masks all algorithms on scores."""
 
 
 class DecisionTimeline:
@@ -31,12 +33,17 @@ class DecisionTimeline:
         base: what the configuration says, with its own schedule of prescale columns.
         menu: for the names of algorithms.
         factors_of: the prescale factors of a column, `(512,) int64`; None: the run has no prescale table.
+        on_scores: names of the algorithms that look at a network's score.
     """
 
     def __init__(
-        self, base: DecisionSettings, menu: Menu, factors_of: Callable[[str], NDArray[np.int64]] | None = None
+        self,
+        base: DecisionSettings,
+        menu: Menu,
+        factors_of: Callable[[str], NDArray[np.int64]] | None = None,
+        on_scores: Sequence[str] = (),
     ) -> None:
-        self._base, self._menu, self._factors_of = base, menu, factors_of
+        self._base, self._menu, self._factors_of, self._on_scores = base, menu, factors_of, tuple(on_scores)
         self._changes = ChangeList()
 
     def check(self, change: Change) -> None:
@@ -48,7 +55,9 @@ class DecisionTimeline:
         match change.kind:
             case DecisionChange.PRESCALE:
                 self._factors(change)
-            case DecisionChange.MASK | DecisionChange.UNMASK:
+            case DecisionChange.EMERGENCY_OFF if not self._on_scores:
+                raise BadValue("emergency off", "no algorithm of the menu looks at a score", "mask others by name")
+            case DecisionChange.MASK | DecisionChange.UNMASK | DecisionChange.EMERGENCY_OFF:
                 self._words(change)
             case other:
                 raise BadValue("change of the decision", f"'{other}' is no kind of it", "see docs/protocol.md")
@@ -63,7 +72,7 @@ class DecisionTimeline:
         since = max((c.from_lumi_section for c in self._base.changes if c.from_lumi_section <= lumi_section), default=0)
         masked = settings.masked
         for change in self._changes.until(lumi_section):
-            if change.kind == DecisionChange.MASK:
+            if change.kind in (DecisionChange.MASK, DecisionChange.EMERGENCY_OFF):
                 masked = masked | self._words(change)
             elif change.kind == DecisionChange.UNMASK:
                 masked = masked & ~self._words(change)
@@ -84,5 +93,6 @@ class DecisionTimeline:
         return self._factors_of(str(change.arguments.get("column")))
 
     def _words(self, change: Change) -> NDArray[np.uint64]:
-        names = [str(change.arguments.get("algorithm"))]
+        is_off = change.kind == DecisionChange.EMERGENCY_OFF
+        names = list(self._on_scores) if is_off else [str(change.arguments.get("algorithm"))]
         return algorithm_words(member_indices(change.kind, names, self._menu))

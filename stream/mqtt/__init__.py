@@ -1,0 +1,1 @@
+"""Run control and telemetry over MQTT."""

@@ -1,0 +1,42 @@
+"""What deserves an alarm (`docs/mqtt.md`, "Alarms")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+MOST_ACCEPTED_HZ: Final = 100_000.0
+"""What the detector reads out."""
+
+
+def of_lumi_section(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Name and text of each alarm that a lumi section's row gives."""
+    where = f"lumi section {row['lumi_section']}"
+    if row["accepted_hz"] > MOST_ACCEPTED_HZ:
+        yield "l1_rate", f"{where}: {row['accepted_hz']:,.0f} Hz accepted, at most {MOST_ACCEPTED_HZ:,.0f} are read out"
+    for cause, crossings in row.get("dead", {}).items():
+        if crossings:
+            yield "dead_time", f"{where}: {crossings:,} crossings dead, cause {cause}"
+    for budget, suppressed in row.get("suppressed", {}).items():
+        if suppressed:
+            yield "budget", f"{where}: budget '{budget}' suppressed {suppressed:,} crossings"
+
+
+class StatusAlarms:
+    """Alarms of what changed since the last status; each is told once."""
+
+    def __init__(self) -> None:
+        self._problem: str | None = None
+        self._restarts: dict[str, int] = {}
+
+    def of_status(self, status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Name and text of each new alarm."""
+        problem = status.get("problem")
+        if problem and problem != self._problem:
+            yield "problem", str(problem)
+        self._problem = problem
+        for name, service in status.get("services", {}).items():
+            restarts = service.get("restarts", 0) if isinstance(service, dict) else 0
+            if restarts > self._restarts.get(name, 0):
+                yield "restart", f"service {name} was replaced, for the {restarts}. time"
+            self._restarts[name] = restarts
