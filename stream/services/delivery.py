@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
 from stream.errors import ProtocolError
+
+MOST_LUMI_SECTIONS: Final = 1 << 24
+"""More than years of running."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,10 @@ class Position:
         names = ("sequence", "lumi_section", "first")
         if not isinstance(payload, dict) or any(type(payload.get(name)) is not int for name in names):
             raise ProtocolError(where, "no position in the run")
-        return cls(*(payload[name] for name in names))
+        numbers = [payload[name] for name in names]
+        if min(numbers) < 0 or not 1 <= payload["lumi_section"] <= MOST_LUMI_SECTIONS:
+            raise ProtocolError(where, f"a position outside of any run, {numbers}")
+        return cls(*numbers)
 
 
 class DeadTime(IntEnum):

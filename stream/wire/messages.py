@@ -51,6 +51,8 @@ class Kind(IntEnum):
     CHANGED = 26
     RELEASE = 27
     CUT = 28
+    JOIN = 29
+    WELCOME = 30
 
 
 MAX_FRAMES: Final = 64
@@ -67,12 +69,31 @@ FRAME_COUNTS: Final[Mapping[Kind, tuple[int, int]]] = {
     Kind.READY: (1, 1),
     Kind.BATCH: (1, MAX_FRAMES - 2),
     Kind.DONE: (0, 0),
-    Kind.RESULT: (2, 3),
+    Kind.RESULT: (2, 12),
     Kind.DECIDED: (1, 1),
     Kind.EVENTS: (1, 1),
     Kind.END: (1, 1),
+    Kind.HEARTBEAT: (0, 0),
+    Kind.STARTED: (1, 1),
+    Kind.WHO: (0, 0),
+    Kind.LOST: (1, 1),
+    Kind.COMMITTED: (0, 0),
+    Kind.DEAD: (0, 0),
+    Kind.PREPARE: (1, 1),
+    Kind.PREPARED: (1, 1),
+    Kind.PROPOSE: (1, 1),
+    Kind.AGREED: (1, 1),
+    Kind.CHANGE: (1, 1),
+    Kind.CHANGED: (1, 1),
+    Kind.RELEASE: (1, 1),
+    Kind.CUT: (1, 1),
+    Kind.JOIN: (1, 1),
+    Kind.WELCOME: (1, 2),
 }
 """The fewest and the most frames after the header of each message."""
+
+NO_RUN: Final = 0
+"""In the header of JOIN and WELCOME: who is to join does not know the run's number yet."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +164,7 @@ def unpack_header(frame: bytes | memoryview, run: int, where: str) -> Header:
     if magic != _MAGIC or version != PROTOCOL_VERSION:
         what = f"protocol {magic!r} version {version}, expected version {PROTOCOL_VERSION}"
         raise ProtocolError(where, what, Refusal.HEADER)
-    if its_run != run:
+    if its_run != run and (its_run, kind) != (NO_RUN, Kind.JOIN):
         raise ProtocolError(where, "a message of another run", Refusal.RUN)
     try:
         known = Kind(kind)
