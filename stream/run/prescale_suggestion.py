@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stream.errors import FolderUnwritable
-from stream.run.offline import EvaluatedBlock, OfflineMenu
+from stream.run.offline import EvaluatedBlock, OfflineMenu, decided_rows
 from triggers.decision.prescales import INCREMENT, PrescaleTable
 from triggers.events.crossings import column_view
 from triggers.events.schema import ALGORITHM_WORDS
@@ -32,29 +33,23 @@ def count_patterns(
     """
     weights: defaultdict[bytes, float] = defaultdict(float)
     total = pileup = 0.0
-    has_pileup = "pileup" in source.info.optional_columns
+    has_pileup, has_weights = (name in source.info.optional_columns for name in ("pileup", "weight"))
     for part in offline.blocks(source):
-        weight = _weights(part)
-        total += float(weight.sum())
+        weight = _numbers(part, "weight") if has_weights else np.ones(len(part.block.rows))
+        decided = decided_rows(part.block)
+        total += float(weight[decided].sum())
         if has_pileup:
-            pileup += float(weight @ _decided(part, "pileup"))
+            pileup += float(weight[decided] @ _numbers(part, "pileup")[decided])
         words = np.ascontiguousarray(part.bits.words[:, :ALGORITHM_WORDS]).astype("<u8")
-        for row, crossing in zip(words, part.bits.rows.tolist(), strict=True):
-            weights[row.tobytes()] += float(weight[crossing])
+        for fired, row in zip(words, part.bits.rows.tolist(), strict=True):
+            weights[fired.tobytes()] += float(weight[row])
         if watch:
             watch(part.first_crossing + part.block.crossings)
     return dict(weights), total, pileup / total if has_pileup and total > 0 else None
 
 
-def _decided(part: EvaluatedBlock, name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    values = np.asarray(column_view(part.block.rows.column(name)), np.float64)
-    return values if part.block.context is None else values[~part.block.context]
-
-
-def _weights(part: EvaluatedBlock) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    if "weight" in part.block.rows.schema.names:
-        return _decided(part, "weight")
-    return np.ones(part.block.crossings)
+def _numbers(part: EvaluatedBlock, name: str) -> NDArray[np.float64]:
+    return np.asarray(column_view(part.block.rows.column(name)), np.float64)
 
 
 def fired_patterns(menu: Menu, weights: dict[bytes, float], hz_per_weight: float) -> FiredPatterns:
