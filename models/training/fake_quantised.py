@@ -1,14 +1,17 @@
-"""Dense layers trained in the fixed-point arithmetic that they will run in (`docs/models.md`, "Training")."""
+"""Layers trained in the fixed-point arithmetic that they will run in (`docs/training.md`, "Fixed point")."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from models.fixed_point import FixedPoint, Rounding
-from models.training.dense_layer import BIASES, WEIGHTS, DenseLayer
+from models.training.dense_layer import BIASES, WEIGHTS, ConvLayer, DenseLayer
 
 
 def quantised(values: Any, to: FixedPoint) -> Any:
@@ -24,27 +27,111 @@ def quantised(values: Any, to: FixedPoint) -> Any:
     return within + ops.stop_gradient(ops.round(within * scale) / scale - within)
 
 
-class FakeQuantisedDense(keras.layers.Layer):  # type: ignore[misc]
-    """A dense layer that computes with quantised weights, biases and outputs, and learns the numbers behind them."""
+@dataclass(frozen=True)
+class LayerTypes:
+    """The types of a layer's numbers; an unsigned output is a ReLU.
 
-    def __init__(self, n_outputs: int, output: FixedPoint, **kwargs: Any) -> None:
+    Attributes:
+        output: of the outputs.
+        weight: of the weights.
+        bias: of the biases.
+        exact: compute in these types; False: in float, with the ReLU where `output` is unsigned.
+    """
+
+    output: FixedPoint
+    weight: FixedPoint = WEIGHTS
+    bias: FixedPoint = BIASES
+    exact: bool = True
+
+    def outputs(self, sums: Any) -> Any:
+        """What a layer gives for its sums."""
+        if self.exact:
+            return quantised(sums, self.output)
+        return sums if self.output.signed else ops.relu(sums)
+
+    def constants(self, kernel: Any, bias: Any) -> tuple[Any, Any]:
+        """What a layer multiplies with and adds."""
+        return (quantised(kernel, self.weight), quantised(bias, self.bias)) if self.exact else (kernel, bias)
+
+
+class FakeQuantised(keras.layers.Layer):  # type: ignore[misc]
+    """A layer that computes with quantised weights, biases and outputs, and learns the numbers behind them."""
+
+    def __init__(self, types: LayerTypes, *, biased: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._n_outputs, self._output = n_outputs, output
+        self.types, self._biased = types, biased
+
+    def _create(self, shape: tuple[int, ...]) -> None:
+        self._kernel = self.add_weight(shape=shape, initializer="glorot_uniform")
+        self._bias = self.add_weight(shape=shape[-1:], initializer="zeros", trainable=self._biased)
+        self._mask = self.add_weight(shape=shape, initializer="ones", trainable=False)
+
+    def call(self, inputs: Any) -> Any:
+        """Outputs of inputs."""
+        kernel, bias = self.types.constants(self._kernel * self._mask, self._bias)
+        return self.types.outputs(self._sums(inputs, kernel) + bias)
+
+    @abstractmethod
+    def _sums(self, inputs: Any, kernel: Any) -> Any:
+        """Σ input·weight."""
+
+    def prune(self, part: float) -> None:
+        """From now on the given part of the weights, the smallest, are 0."""
+        sizes = np.abs(self._kernel.numpy())
+        mask = np.ones(sizes.size, np.float32)
+        mask[np.argsort(sizes, axis=None, kind="stable")[: round(part * sizes.size)]] = 0.0
+        self._mask.assign(mask.reshape(sizes.shape))
+
+    def _constants(self) -> tuple[Any, Any]:
+        kernel = self.types.weight.quantise(self._kernel.numpy() * self._mask.numpy())
+        return kernel, self.types.bias.quantise(self._bias.numpy())
+
+
+class FakeQuantisedDense(FakeQuantised):
+    """A dense layer in fixed point."""
+
+    def __init__(self, n_outputs: int, types: LayerTypes | FixedPoint, **kwargs: Any) -> None:
+        super().__init__(LayerTypes(types) if isinstance(types, FixedPoint) else types, **kwargs)
+        self._n_outputs = n_outputs
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Creates the variables."""
-        self._kernel = self.add_weight(shape=(input_shape[-1], self._n_outputs), initializer="glorot_uniform")
-        self._bias = self.add_weight(shape=(self._n_outputs,), initializer="zeros")
+        self._create((int(input_shape[-1] or 0), self._n_outputs))
 
-    def call(self, inputs: Any) -> Any:
-        """Outputs `(n, n_outputs)`."""
-        sums = ops.matmul(inputs, quantised(self._kernel, WEIGHTS)) + quantised(self._bias, BIASES)
-        return quantised(sums, self._output)
+    def _sums(self, inputs: Any, kernel: Any) -> Any:
+        return ops.matmul(inputs, kernel)
 
     def exported(self) -> DenseLayer:
         """The layer as it computes, free of Keras."""
-        return DenseLayer(
-            weights=WEIGHTS.quantise(ops.convert_to_numpy(self._kernel)),
-            biases=BIASES.quantise(ops.convert_to_numpy(self._bias)),
-            output=self._output,
+        return DenseLayer(*self._constants(), self.types.output, self.types.weight, self.types.bias)
+
+
+class FakeQuantisedConv(FakeQuantised):
+    """A convolution in fixed point, of images (height, width, channels)."""
+
+    def __init__(
+        self,
+        n_filters: int,
+        size: tuple[int, int],
+        types: LayerTypes,
+        *,
+        stride: tuple[int, int] = (1, 1),
+        padding: str = "valid",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(types, **kwargs)
+        self._n_filters, self._size, self._stride, self._padding = n_filters, size, stride, padding
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Creates the variables."""
+        self._create((*self._size, int(input_shape[-1] or 0), self._n_filters))
+
+    def _sums(self, inputs: Any, kernel: Any) -> Any:
+        return ops.conv(inputs, kernel, strides=self._stride, padding=self._padding)
+
+    def exported(self) -> ConvLayer:
+        """The layer as it computes, free of Keras."""
+        kernel, bias = self._constants()
+        return ConvLayer(
+            kernel, bias, self._stride, self._padding, self.types.output, self.types.weight, self.types.bias
         )

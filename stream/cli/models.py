@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stream.cli import model_imports, model_versions
+from stream.cli import (
+    model_imports,
+    model_versions,
+    models_calibrate,
+    models_evaluate,
+    models_published,
+    models_retrain,
+    models_train,
+    models_tune,
+)
 from stream.cli.model_versions import LabelArgument, RepositoryOption
 from stream.cli.output import JsonOption
 
@@ -21,6 +30,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="List, show, run, import and check versions of anomaly-detection models.")
 app.command("import")(model_imports.import_version)
+app.command("train")(models_train.train)
+app.command("calibrate")(models_calibrate.calibrate)
+app.command("evaluate")(models_evaluate.evaluate)
+app.command("retrain")(models_retrain.retrain)
+app.command("tune")(models_tune.tune)
+app.command("compare-published")(models_published.compare_published)
 app.command("verify")(model_versions.verify)
 app.command("alias")(model_versions.alias)
 app.command("remove")(model_versions.remove)
