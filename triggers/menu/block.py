@@ -28,6 +28,9 @@ N_COMBINATIONS: Final = 2048
 BLOCK: Final = 512
 """Crossings that are worked on together: enough that what is done once for a block hardly counts."""
 
+ROW: Final = BLOCK + 8
+"""Length of arrays by crossing: with 512, the same crossing of all words would meet in one set of the cache."""
+
 SAMPLE: Final = 64
 """Crossings of a block that tell whether many atoms are set in it."""
 
@@ -74,9 +77,14 @@ class Block(NamedTuple):
         end: `(sides, block)`: and where they end.
         n_listed: `(sides,)`: the length of each list.
         listed: `(sides, block * 12)`: words of the objects that pass some leg.
+        owner: `(sides, block * 12)`: their crossings.
         legs: `(sides, block * 12 * words)`: the legs that they pass, `SIDE.n_words` words each.
-        chosen: `(2, 16)`: words of the objects of one crossing that a combination may have as the one, or the other.
-        chosen_legs: `(2, 16)`: the pairs for which they may be the one, and the other.
+        chosen: `(2, block * 12)`: words of the objects that combinations may have as the one, or the other; from 1 on.
+        chosen_crossing: `(2, block * 12)`: their crossings; −1 at 0.
+        first_legs: `(2, block * 12)`: the wanted pairs whose first leg they pass; or their only leg if the pairs are of
+            two groups.
+        second_legs: `(2, block * 12)`: the wanted pairs whose second leg they pass; or their only leg.
+        end_chosen: `(block,)`: where those that combinations of a crossing may have as the one end.
         those: `(combinations,)`: the combinations for which references are looked for.
         crossings: `(combinations,)`: their crossings.
         combined: `(2, combinations)`: words of the two objects of each combination.
@@ -103,9 +111,13 @@ class Block(NamedTuple):
     end: NDArray[np.int64]
     n_listed: NDArray[np.int64]
     listed: Words
+    owner: NDArray[np.int64]
     legs: Words
     chosen: Words
-    chosen_legs: Words
+    chosen_crossing: NDArray[np.int64]
+    first_legs: Words
+    second_legs: Words
+    end_chosen: Words
     those: NDArray[np.int64]
     crossings: NDArray[np.int64]
     combined: Words
@@ -123,23 +135,28 @@ class Block(NamedTuple):
 def new_block(tables: Tables) -> Block:
     """Working memory for one thread that evaluates the tables."""
     n_sides, n_tried = len(tables.sides), len(tables.pair_sets) + len(tables.searches)
+    n_objects = BLOCK * N_CALO_OBJECTS + 2
     leg_words = int(max(tables.sides["n_words"], default=1))
     return Block(
-        rows=np.zeros((WINDOW, BLOCK), np.int64),
-        atoms=np.zeros((tables.n_atom_words, BLOCK), np.uint64),
-        out=np.zeros((tables.n_output_words, BLOCK), np.uint64),
-        scratch=np.zeros((MAX_STACK, BLOCK), np.uint64),
+        rows=np.zeros((WINDOW, ROW), np.int64),
+        atoms=np.zeros((tables.n_atom_words, ROW), np.uint64),
+        out=np.zeros((tables.n_output_words, ROW), np.uint64),
+        scratch=np.zeros((MAX_STACK, ROW), np.uint64),
         union=np.zeros(tables.n_atom_words, np.uint64),
-        wanted=np.zeros((n_tried, BLOCK), np.uint64),
-        pending=np.zeros((n_tried, BLOCK), np.int64),
+        wanted=np.zeros((n_tried, ROW), np.uint64),
+        pending=np.zeros((n_tried, ROW), np.int64),
         n_pending=np.zeros(n_tried, np.int64),
-        start=np.zeros((n_sides, BLOCK), np.int64),
-        end=np.zeros((n_sides, BLOCK), np.int64),
+        start=np.zeros((n_sides, ROW), np.int64),
+        end=np.zeros((n_sides, ROW), np.int64),
         n_listed=np.zeros(n_sides, np.int64),
-        listed=np.zeros((n_sides, BLOCK * N_CALO_OBJECTS + 1), np.uint64),
-        legs=np.zeros((n_sides, (BLOCK * N_CALO_OBJECTS + 1) * leg_words), np.uint64),
-        chosen=np.zeros((2, SLOTS), np.uint64),
-        chosen_legs=np.zeros((2, SLOTS), np.uint64),
+        listed=np.zeros((n_sides, n_objects), np.uint64),
+        owner=np.zeros((n_sides, n_objects), np.int64),
+        legs=np.zeros((n_sides, n_objects * leg_words), np.uint64),
+        chosen=np.zeros((2, n_objects), np.uint64),
+        chosen_crossing=np.full((2, n_objects), -1),
+        first_legs=np.zeros((2, n_objects), np.uint64),
+        second_legs=np.zeros((2, n_objects), np.uint64),
+        end_chosen=np.zeros(BLOCK, np.uint64),
         those=np.zeros(N_COMBINATIONS, np.int64),
         crossings=np.zeros(N_COMBINATIONS, np.int64),
         combined=np.zeros((2, N_COMBINATIONS), np.uint64),

@@ -143,10 +143,10 @@ the `REFERENCE`s of the pairs with overlap removal, which are `references`. over
 over ΔR.
 """
 
-COARSE: Final = _record("base", words=("mask",))
+COARSE: Final = _record("base", "outside", words=("mask",))
 """A coarse look-up of a quantity by its bucket: two words, the pairs that surely accept it, and those that may.
 
-mask: the pairs that have a window on the quantity.
+outside: 1 if the windows must not be met. mask: the pairs that have a window on the quantity.
 """
 
 REFERENCE: Final = _record(

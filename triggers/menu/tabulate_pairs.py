@@ -95,7 +95,7 @@ class PairTables:
         self.sides = sides
         self.legs: list[tuple[int, ...]] = []
         self.sets: list[tuple[int, ...]] = []
-        self.coarse: list[list[tuple[int, int]]] = []
+        self.coarse: list[list[tuple[int, bool, int]]] = []
         self.references: list[tuple[int, ...]] = []
         self.grids: list[tuple[int, ...]] = []
         self.limits: list[NDArray[np.int64]] = []
@@ -174,12 +174,13 @@ class PairTables:
             accepted.append(allowed.reshape(-1))
         return self.lookups.add_words(accepted) if not np.all(accepted) else -1
 
-    def _coarse(self, pairs: Sequence[Pair], quantity: Quantity) -> tuple[int, int]:
+    def _coarse(self, pairs: Sequence[Pair], quantity: Quantity) -> tuple[int, bool, int]:
         """The words of the pairs that surely accept the numbers of a bucket, and of those that accept some of them."""
         windows = [_window(pair, quantity) for pair in pairs]
         mask = _mask(window is not None for window in windows)
+        outside = quantity is Quantity.APART_DELTA_R
         if not mask:
-            return -1, 0
+            return -1, False, 0
         low, high = bucket_edges()
         sure, edge = [], []
         for window in windows:
@@ -188,12 +189,12 @@ class PairTables:
             some_inside = (least <= high) & (low <= greatest) & (least <= greatest)
             if window is None:
                 all_inside, some_inside = np.ones((2, N_BUCKETS), np.bool_)
-            elif quantity is Quantity.APART_DELTA_R:
+            elif outside:
                 all_inside, some_inside = ~some_inside, ~all_inside
             sure.append(all_inside)
             edge.append(some_inside & ~all_inside)
         both = [np.stack(rows, axis=1).reshape(-1) for rows in zip(sure, edge, strict=True)]
-        return self.lookups.add_words(both), mask
+        return self.lookups.add_words(both), outside, mask
 
 
 def _window(pair: Pair, quantity: Quantity) -> Window | None:

@@ -16,6 +16,9 @@ from triggers.menu.luts import PT_STEP, Lut, Scale
 OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 """Of all compiled functions. None allocates; counting references to arrays (`_nrt`) would take most of the time."""
 
+PART: Final = OPTIONS | {"inline": "always"}
+"""Of functions that are parts of their one caller and get all its arrays: they are compiled with it, not before it."""
+
 INLINE: Final = OPTIONS | {"forceinline": True}
 """Of functions that are called for each hit: handing over an array costs as much as a dozen operations."""
 

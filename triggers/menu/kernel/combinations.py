@@ -15,8 +15,8 @@ from triggers.events.packing import MUON
 from triggers.menu.block import Block, Events
 from triggers.menu.buckets import BUCKET_BITS
 from triggers.menu.kernel.angles import (
-    INLINE,
     OPTIONS,
+    PART,
     Ints,
     Record,
     charge_of,
@@ -47,7 +47,7 @@ _UNCONSTRAINED_SHIFT = np.uint64(MUON["pt_unconstrained"].shift)
 _UNCONSTRAINED_MASK = np.uint64(MUON["pt_unconstrained"].mask)
 
 
-@njit(**INLINE)
+@njit(**PART)
 def test_combinations(pairs: Record, n: int, tables: Tables, events: Events, block: Block) -> None:
     """Removes the pairs that the first n combinations fail, and sets the atoms of those that are left."""
     coarse, words, luts = tables.coarse[pairs.limits >> _WORD_SHIFT], tables.words, tables.luts[pairs.scale]
@@ -72,21 +72,21 @@ def test_combinations(pairs: Record, n: int, tables: Tables, events: Events, blo
         _keep_accepted(pairs.charge_words, words, value, n, left)
     if coarse[_DELTA_R].mask | coarse[_APART_DELTA_R].mask:
         _distances_squared(eta, phi, luts[_DELTA_ETA], luts[_DELTA_PHI], n, value)
-        _keep_within(_DELTA_R, coarse[_DELTA_R], words, limits, n, value, block.bucket, left)
-        _keep_within(_APART_DELTA_R, coarse[_APART_DELTA_R], words, limits, n, value, block.bucket, left)
+        _keep_within(coarse[_DELTA_R], words, limits[:, _DELTA_R], n, value, block.bucket, left)
+        _keep_within(coarse[_APART_DELTA_R], words, limits[:, _APART_DELTA_R], n, value, block.bucket, left)
     if coarse[_TWO_BODY_PT].mask:
         _two_body_pts_squared(pairs, one, other, where, where_other, n, luts, block)
-        _keep_within(_TWO_BODY_PT, coarse[_TWO_BODY_PT], words, limits, n, value, block.bucket, left)
+        _keep_within(coarse[_TWO_BODY_PT], words, limits[:, _TWO_BODY_PT], n, value, block.bucket, left)
     if coarse[_MASS_UNCONSTRAINED].mask:
         _unconstrained_pts(first, n, numbers)
         _unconstrained_pts(second, n, other_numbers)
         _masses(pairs.scale, pairs.transverse, luts[_COSH], luts[_COS], eta, phi, numbers, other_numbers, n, value)
-        _keep_within(_MASS_UNCONSTRAINED, coarse[_MASS_UNCONSTRAINED], words, limits, n, value, block.bucket, left)
+        _keep_within(coarse[_MASS_UNCONSTRAINED], words, limits[:, _MASS_UNCONSTRAINED], n, value, block.bucket, left)
     if coarse[_MASS].mask | pairs.over_delta_r:
         _pts(first, where, n, numbers)
         _pts(second, where_other, n, other_numbers)
         _masses(pairs.scale, pairs.transverse, luts[_COSH], luts[_COS], eta, phi, numbers, other_numbers, n, value)
-        _keep_within(_MASS, coarse[_MASS], words, limits, n, value, block.bucket, left)
+        _keep_within(coarse[_MASS], words, limits[:, _MASS], n, value, block.bucket, left)
         if pairs.over_delta_r:
             _keep_above(pairs, one, other, where, where_other, n, tables, block)
     if pairs.references:
@@ -152,7 +152,7 @@ def _masses(
             value[k] = pt[k] * other_pt[k] * (cosh[np.uint64(eta[k])] - cos[np.uint64(phi[k])])
 
 
-@njit(**OPTIONS)
+@njit(**PART)
 def _two_body_pts_squared(
     pairs: Record, one: Record, other: Record, where: Record, where_other: Record, n: int, luts: Ints, block: Block
 ) -> None:
@@ -181,13 +181,11 @@ def _keep_accepted(first_word: int, words: Words, indices: Ints, n: int, left: W
 
 
 @njit(**OPTIONS)
-def _keep_within(
-    quantity: int, coarse: Record, words: Words, limits: Ints, n: int, values: Ints, bucket: Ints, left: Words
-) -> None:
-    """Removes the pairs whose window on a quantity does not accept its value; `limits` begin with those of the set."""
+def _keep_within(coarse: Record, words: Words, windows: Ints, n: int, values: Ints, bucket: Ints, left: Words) -> None:
+    """Removes the pairs whose window on a quantity does not accept its value; `windows` begin with those of the set."""
     if not coarse.mask:
         return
-    base = coarse.base
+    base, outside = coarse.base, bool(coarse.outside)
     for k in range(n):
         shift = max(bit_length(np.uint64(values[k])) - BUCKET_BITS, 0)
         bucket[k] = base + 2 * ((shift << (BUCKET_BITS - 1)) + (values[k] >> shift))
@@ -197,13 +195,13 @@ def _keep_within(
         while edge:
             bit = lowest_bit(edge)
             edge &= edge - _ONE
-            window = limits[np.int64(bit), quantity]
-            if (window[0] <= values[k] <= window[1]) != (quantity == _APART_DELTA_R):
+            window = windows[bit]
+            if (window[0] <= values[k] <= window[1]) != outside:
                 sure |= _ONE << bit
         left[k] = sure
 
 
-@njit(**OPTIONS)
+@njit(**PART)
 def _keep_above(
     pairs: Record, one: Record, other: Record, where: Record, where_other: Record, n: int, tables: Tables, block: Block
 ) -> None:

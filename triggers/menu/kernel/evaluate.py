@@ -30,6 +30,8 @@ SOURCES: Final = ("block.py", "buckets.py", "limits.py", "luts.py", "tables.py",
 
 DIGEST_BYTES: Final = 7
 
+_ONE = np.uint64(1)
+
 
 def evaluate_tables(tables: Tables, events: Events, block: Block) -> tuple[NDArray[np.uint32], Words]:
     """The output bits of a batch.
@@ -55,6 +57,11 @@ def _find_neighbours(slots: Ints, start: int, n: int, rows: Ints) -> None:
         rows[MAX_BX_OFFSET, i] = start + i
     if len(slots) == 0:
         return
+    first, end = max(start - 1, 0), min(start + n, len(slots) - 1)
+    if not _are_near(slots, first, end):
+        rows[:MAX_BX_OFFSET] = -1
+        rows[MAX_BX_OFFSET + 1 :] = -1
+        return
     for offset in range(1, MAX_BX_OFFSET + 1):
         for i in range(n):
             before, after = -1, -1
@@ -69,17 +76,29 @@ def _find_neighbours(slots: Ints, start: int, n: int, rows: Ints) -> None:
 
 
 @njit(**OPTIONS)
+def _are_near(slots: Ints, first: int, end: int) -> bool:
+    """Whether any of the given rows has the next row so near in time that a menu can look at it."""
+    near = np.int64(0)
+    for row in range(np.uint64(first), np.uint64(end)):
+        near += np.int64(slots[row + _ONE] - slots[row] <= MAX_BX_OFFSET)
+    return near > 0
+
+
+@njit(**OPTIONS)
 def _write_out(
-    context: NDArray[np.bool_], start: int, n: int, out: Words, rows: NDArray[np.uint32], words: Words, found: int
-) -> int:
+    context: NDArray[np.bool_], start: int, n: int, out: Words, any_bit: Words, rows: NDArray[np.uint32],
+    words: Words, found: int,
+) -> int:  # fmt: skip
     """Appends the crossings of a block that have an output bit and are not only context."""
+    for i in range(n):
+        any_bit[i] = 0
+    for w in range(len(out)):
+        for i in range(n):
+            any_bit[i] |= out[w, i]
     for i in range(n):
         if len(context) and context[start + i]:
             continue
-        any_bit = np.uint64(0)
-        for w in range(len(out)):
-            any_bit |= out[w, i]
-        if any_bit:
+        if any_bit[i]:
             rows[found] = start + i
             for w in range(len(out)):
                 words[found, w] = out[w, i]
@@ -129,7 +148,7 @@ def _compiled_from(digest: int) -> Any:
             run_searches(tables, events, block)
             run_pairs(tables, events, block)
             set_outputs(tables, n, block)
-            found = _write_out(events.context, start, n, block.out, rows, words, found)
+            found = _write_out(events.context, start, n, block.out, block.scratch[0], rows, words, found)
         return found
 
     return evaluate_compiled

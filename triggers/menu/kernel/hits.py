@@ -32,3 +32,12 @@ def mark_hits(keys: Records, first: int, atoms: Words, n: int, marks: Words) -> 
         word, mask, mark = atoms[keys[k].atom_word], keys[k].mask, np.uint64(1) << np.uint64(k - first)
         for i in range(n):
             marks[i] |= mark if word[i] & mask else np.uint64(0)
+
+
+@njit(**OPTIONS)
+def union_of(words: Words, n: int) -> np.uint64:
+    """The bits that are set in any of the first n words."""
+    union = np.uint64(0)
+    for i in range(n):
+        union |= words[i]
+    return union

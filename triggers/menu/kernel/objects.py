@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from triggers.events.schema import MAX_BX_OFFSET, N_CALO_OBJECTS, N_MUONS
 from triggers.menu.block import Block, Events
-from triggers.menu.kernel.angles import INLINE, OPTIONS, Ints, Record
+from triggers.menu.kernel.angles import OPTIONS, PART, Ints, Record
 from triggers.menu.tables import Column, Records, Words
 from triggers.menu.word_bits import lowest_bit, slots_at_least
 
@@ -23,7 +23,7 @@ _NIBBLE_BITS = np.uint64(4)
 _ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
 
-@njit(**INLINE)
+@njit(**PART)
 def test_objects(test: Record, lookups: Records, words: Words, events: Events, n: int, block: Block) -> None:
     """Looks up what the objects of a group pass, and counts up to four of them for each selection."""
     rows, atoms = block.rows[test.bx_offset + MAX_BX_OFFSET], block.atoms
@@ -84,7 +84,7 @@ def _test_rows(
             at4[i] = seen4
 
 
-@njit(**INLINE)
+@njit(**PART)
 def test_scalar(scalar: Record, lookups: Records, words: Words, events: Events, n: int, block: Block) -> None:
     """Looks up what a sum, count or flag passes."""
     rows, values = block.rows[scalar.bx_offset + MAX_BX_OFFSET], block.scratch[0]

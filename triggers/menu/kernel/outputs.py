@@ -9,8 +9,8 @@ import numpy as np
 from numba import njit
 
 from triggers.menu.block import Block
-from triggers.menu.kernel.angles import INLINE, OPTIONS, Ints, Record
-from triggers.menu.kernel.hits import are_many, mark_hits
+from triggers.menu.kernel.angles import OPTIONS, PART, Ints, Record
+from triggers.menu.kernel.hits import are_many, mark_hits, union_of
 from triggers.menu.tables import WORD_BITS, Records, Step, Tables, Words
 from triggers.menu.word_bits import lowest_bit
 
@@ -20,9 +20,10 @@ MANY: Final = 8
 _NOT, _AND, _XOR = int(Step.NOT), int(Step.AND), int(Step.XOR)
 _WORD_SHIFT, _BIT_MASK = WORD_BITS.bit_length() - 1, WORD_BITS - 1
 _ONE = np.uint64(1)
+_NO_SHIFT, _NO_FLIP = np.uint64(0), np.uint64(0)
 
 
-@njit(**OPTIONS)
+@njit(**PART)
 def set_outputs(tables: Tables, n: int, block: Block) -> None:
     """Sets the output bits of the atoms that are set, and of the programs that come out true.
 
@@ -31,7 +32,7 @@ def set_outputs(tables: Tables, n: int, block: Block) -> None:
     programs, lists, table_of = tables.programs, tables.lists, tables.atoms
     atoms, out, union = block.atoms, block.out, block.union
     for word in range(len(union)):
-        union[word] = _union(atoms[word], n)
+        union[word] = union_of(atoms[word], n)
     keys, marks = tables.output_keys, block.scratch[0]
     dense = are_many(keys, atoms, n, tables.n_triggers / MANY)
     for first in range(0, 0 if dense else len(keys), WORD_BITS):
@@ -61,7 +62,7 @@ def _copy(atoms: Words, out: Words, mask: np.uint64, rotation: np.uint64, n: int
         out[i] |= (word << rotation) | (word >> back)
 
 
-@njit(**INLINE)
+@njit(**PART)
 def _set_outputs_of(
     hits: np.uint64, word: int, i: int, programs: Records, lists: Ints, table_of: Records, atoms: Words, out: Words
 ) -> None:
@@ -80,14 +81,6 @@ def _set_outputs_of(
                     continue
                 bit = program.bit
             out[bit >> _WORD_SHIFT, i] |= _ONE << np.uint64(bit & _BIT_MASK)
-
-
-@njit(**OPTIONS)
-def _union(words: Words, n: int) -> np.uint64:
-    union = np.uint64(0)
-    for i in range(n):
-        union |= words[i]
-    return union
 
 
 @njit(**OPTIONS)
@@ -139,29 +132,37 @@ def _program_holds(program: Record, lists: Ints, atoms: Words, i: int) -> bool:
 
 @njit(**OPTIONS)
 def _run_everywhere(program: Record, lists: Ints, n: int, atoms: Words, scratch: Words, out: Words) -> None:
-    """Runs a program for all crossings of a block at once, and sets its output bit."""
-    height = -1
-    for k in range(program.first_step, program.end_step):
+    """Runs a program for all crossings of a block at once, and sets its output bit.
+
+    Only the lowest bits of the words on the stack count. A literal and the step after it are one loop where possible.
+    """
+    height, k, end = -1, program.first_step, program.end_step
+    while k < end:
         step = lists[k]
-        if step >= 0:
-            height += 1
-            _push_everywhere(step, atoms[step >> (_WORD_SHIFT + 1)], scratch[height], n)
-        elif step == _NOT:
+        k += 1
+        if step == _NOT:
             _flip_everywhere(scratch[height], n)
-        else:
+        elif step < 0:
             height -= 1
-            _combine_everywhere(step, scratch[height], scratch[height + 1], n)
+            _combine_everywhere(step, scratch[height], scratch[height + 1], _NO_SHIFT, _NO_FLIP, n)
+        else:
+            word, bit, flip = atoms[step >> (_WORD_SHIFT + 1)], np.uint64((step >> 1) & _BIT_MASK), np.uint64(step & 1)
+            if height >= 0 and k < end and lists[k] < _NOT:
+                _combine_everywhere(lists[k], scratch[height], word, bit, flip, n)
+                k += 1
+            else:
+                height += 1
+                _push_everywhere(word, bit, flip, scratch[height], n)
     stack = scratch[0]
     word, bit = out[program.bit >> _WORD_SHIFT], np.uint64(program.bit & _BIT_MASK)
     for i in range(n):
-        word[i] |= stack[i] << bit
+        word[i] |= (stack[i] & _ONE) << bit
 
 
 @njit(**OPTIONS)
-def _push_everywhere(literal: int, atoms: Words, top: Words, n: int) -> None:
-    bit, flip = np.uint64((literal >> 1) & _BIT_MASK), np.uint64(literal & 1)
+def _push_everywhere(atoms: Words, bit: np.uint64, flip: np.uint64, top: Words, n: int) -> None:
     for i in range(n):
-        top[i] = ((atoms[i] >> bit) ^ flip) & _ONE
+        top[i] = (atoms[i] >> bit) ^ flip
 
 
 @njit(**OPTIONS)
@@ -171,13 +172,13 @@ def _flip_everywhere(top: Words, n: int) -> None:
 
 
 @njit(**OPTIONS)
-def _combine_everywhere(step: int, under: Words, top: Words, n: int) -> None:
+def _combine_everywhere(step: int, under: Words, atoms: Words, bit: np.uint64, flip: np.uint64, n: int) -> None:
     if step == _AND:
         for i in range(n):
-            under[i] &= top[i]
+            under[i] &= (atoms[i] >> bit) ^ flip
     elif step == _XOR:
         for i in range(n):
-            under[i] ^= top[i]
+            under[i] ^= (atoms[i] >> bit) ^ flip
     else:
         for i in range(n):
-            under[i] |= top[i]
+            under[i] |= (atoms[i] >> bit) ^ flip

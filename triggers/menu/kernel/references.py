@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 
 from triggers.menu.block import Block, Events
-from triggers.menu.kernel.angles import INLINE, OPTIONS, Record, overlap
+from triggers.menu.kernel.angles import INLINE, PART, Record, overlap
 from triggers.menu.kernel.legs import list_objects
 from triggers.menu.tables import WORD_BITS, Tables, Words
 
@@ -15,7 +15,7 @@ _WORD_SHIFT, _BIT_MASK = WORD_BITS.bit_length() - 1, WORD_BITS - 1
 _ONE = np.uint64(1)
 
 
-@njit(**OPTIONS)
+@njit(**PART)
 def test_references(pairs: Record, n: int, tables: Tables, events: Events, block: Block) -> None:
     """Removes pairs with overlap removal from the first n combinations, unless there is a clear reference.
 
@@ -42,7 +42,7 @@ def test_references(pairs: Record, n: int, tables: Tables, events: Events, block
                     left[k] &= ~hidden
 
 
-@njit(**OPTIONS)
+@njit(**PART)
 def _any_clear(reference: Record, grid: int, other_grid: int, k: int, tables: Tables, block: Block) -> bool:
     """Whether a passing reference overlaps with neither object of a combination."""
     side, i = reference.side, block.places[k]

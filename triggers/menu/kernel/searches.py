@@ -8,9 +8,9 @@ from numba import njit
 
 from triggers.menu.block import Block, Events
 from triggers.menu.kernel.angles import (
-    INLINE,
     NEGATIVE,
     OPTIONS,
+    PART,
     POSITIVE,
     Ints,
     Record,
@@ -37,7 +37,7 @@ _ONE = np.uint64(1)
 _ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
 
-@njit(**OPTIONS)
+@njit(**PART)
 def run_searches(tables: Tables, events: Events, block: Block) -> None:
     """Tries the searches in the crossings where they are pending, and sets their atoms."""
     first = len(tables.pair_sets)
@@ -50,16 +50,16 @@ def run_searches(tables: Tables, events: Events, block: Block) -> None:
         if not n_pending:
             continue
         block.wanted[first + number] = 0
-        list_objects(search.side, pending, n_pending, tables, events, block)
-        if search.reference >= 0:
-            list_objects(tables.references[search.reference].side, pending, n_pending, tables, events, block)
+        reference_side = tables.references[search.reference].side if search.reference >= 0 else search.side
+        for side in (search.side, reference_side):
+            list_objects(side, pending, n_pending, tables, events, block)
         found, bit = block.atoms[search.atom >> _WORD_SHIFT], _ONE << np.uint64(search.atom & _BIT_MASK)
         for m in range(n_pending):
             if _search(search, tables, block, pending[m]):
                 found[pending[m]] |= bit
 
 
-@njit(**OPTIONS)
+@njit(**PART)
 def _search(search: Record, tables: Tables, block: Block, i: int) -> bool:
     """Whether objects of a crossing satisfy a search, with some reference if it has one."""
     candidates, counts, side = block.candidates, block.counts, search.side
@@ -83,7 +83,7 @@ def _search(search: Record, tables: Tables, block: Block, i: int) -> bool:
     return False
 
 
-@njit(**INLINE)
+@njit(**PART)
 def _find_candidates(
     search: Record, tables: Tables, start: int, end: int, block: Block, candidates: Words, counts: Ints
 ) -> None:

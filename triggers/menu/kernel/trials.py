@@ -9,8 +9,8 @@ import numpy as np
 from numba import njit
 
 from triggers.menu.block import Block
-from triggers.menu.kernel.angles import INLINE, OPTIONS, Ints, Record
-from triggers.menu.kernel.hits import are_many, mark_hits
+from triggers.menu.kernel.angles import INLINE, OPTIONS, PART, Ints, Record
+from triggers.menu.kernel.hits import are_many, mark_hits, union_of
 from triggers.menu.tables import WORD_BITS, Records, Tables, Words
 from triggers.menu.word_bits import lowest_bit
 
@@ -21,7 +21,7 @@ _WORD_SHIFT, _BIT_MASK = WORD_BITS.bit_length() - 1, WORD_BITS - 1
 _ONE = np.uint64(1)
 
 
-@njit(**OPTIONS)
+@njit(**PART)
 def choose_trials(tables: Tables, n: int, block: Block) -> None:
     """Lists the crossings in which each set of pairs and each search is to be tried."""
     block.n_pending[:] = 0
@@ -70,9 +70,11 @@ def _guarded(trial: Record, lists: Ints, atoms: Words, i: int) -> bool:
 def _choose_everywhere(trials: Records, lists: Ints, n: int, block: Block) -> None:
     for number in range(len(trials)):
         trial, tried = trials[number], block.scratch[0]
+        first = lists[trial.first_key]
+        key, bit = block.atoms[first >> _WORD_SHIFT], np.uint64(first & _BIT_MASK)
         for i in range(n):
-            tried[i] = 0
-        for k in range(trial.first_key, trial.end_key):
+            tried[i] = key[i] >> bit
+        for k in range(trial.first_key + 1, trial.end_key):
             key, bit = block.atoms[lists[k] >> _WORD_SHIFT], np.uint64(lists[k] & _BIT_MASK)
             for i in range(n):
                 tried[i] |= key[i] >> bit
@@ -85,7 +87,7 @@ def _choose_everywhere(trials: Records, lists: Ints, n: int, block: Block) -> No
             wanted[i] |= (tried[i] & _ONE) << bit
     for of in range(len(block.wanted)):
         wanted, pending, count = block.wanted[of], block.pending[of], np.uint64(0)
-        for i in range(n):
+        for i in range(n if union_of(wanted, n) else 0):
             pending[count] = i
             count += np.uint64(wanted[i] != 0)
         block.n_pending[of] = count
