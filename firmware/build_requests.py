@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from firmware.hls_build import DEFAULT_SETTINGS, BuildSettings, Flavour, Strategy
+from firmware.hls_build import DEFAULT_SETTINGS, BuildSettings, Flavour
+from firmware.hls_strategies import Strategy
 from firmware.ports import Ports
 from triggers.errors import BadValue
 

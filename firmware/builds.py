@@ -1,11 +1,10 @@
-"""Projects of a version for a part and a clock, stored with the digests of their files (`docs/firmware.md`, "Build")."""
+"""Projects of a version for a part and a clock, stored with digests of their files (`docs/firmware.md`, "Build")."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

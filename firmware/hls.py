@@ -15,12 +15,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from firmware.da4ml_package import check_da4ml
 from firmware.hls4ml_package import AP_TYPES, own_headers, templates
-from firmware.hls_build import DEFAULT_SETTINGS, BuildSettings, Flavour, Strategy, build_files
+from firmware.hls_build import DEFAULT_SETTINGS, BuildSettings, Flavour, build_files
 from firmware.hls_design import INPUT, Design
 from firmware.hls_files import source_files, test_bench_files
 from firmware.hls_layers import add_layers
 from firmware.hls_scaling import INDEX, add_scaling
+from firmware.hls_strategies import Strategy, exact_sums
 from firmware.hls_types import identifier
 from models.errors import BackendLimit
 from models.fixed_point import FixedPoint
@@ -132,13 +134,14 @@ def hls_project(
 
     Raises:
         InputsInvalid: the inputs are not finite numbers of that shape.
-        BackendLimit: another strategy than `latency`, inputs of more than 64 bits, or what C++ cannot hold.
+        BackendLimit: inputs of more than 64 bits, or arrays or numbers that C++ cannot hold.
         HeadersMissing: hls4ml is not installed.
+        ExtraMissing: da4ml is not, for `distributed_arithmetic`.
     """
-    if settings.strategy is not Strategy.LATENCY:
-        raise BackendLimit(BACKEND, f"the strategy {settings.strategy} is", "da4ml, or the strategy latency")
+    if settings.strategy is Strategy.DISTRIBUTED_ARITHMETIC:
+        check_da4ml()
     top = identifier(name, version)
-    design = Design(settings.reuse)
+    design = Design(settings.strategy, settings.reuse, exact_sums(network))
     try:
         _add_all(design, network)
         code_bits = _code_bits(network.given_type)

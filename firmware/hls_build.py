@@ -12,6 +12,7 @@ from typing import Final
 import yaml
 
 from firmware.hls_design import INPUT, SCORE
+from firmware.hls_strategies import Strategy
 from triggers.errors import BadValue
 
 _PART: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -23,14 +24,6 @@ class Flavour(StrEnum):
 
     VITIS = "Vitis"
     VIVADO = "Vivado"
-
-
-class Strategy(StrEnum):
-    """How hls4ml's matrix products become hardware."""
-
-    LATENCY = "latency"
-    RESOURCE = "resource"
-    DISTRIBUTED_ARITHMETIC = "distributed_arithmetic"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from firmware.hls_strategies import Strategy
 from firmware.hls_types import ZERO_TYPE, common_type, cpp_type
 from models.fixed_point import FixedPoint
 from models.network_layers import Tensor
@@ -55,7 +56,9 @@ class Design:
     """The parts of a project, in the order in which they are written; layers add to them.
 
     Attributes:
-        reuse: how many products share a multiplier.
+        strategy: how products become hardware.
+        reuse: how many of them share a multiplier.
+        exact_sums: layers, by output, whose exact sum, converted once, is what the accumulator holds.
         types: C++ type by name.
         numbers: constants.
         configs: structs.
@@ -66,7 +69,9 @@ class Design:
         stack_bytes: what the arrays on the stack take, about.
     """
 
+    strategy: Strategy = Strategy.LATENCY
     reuse: int = 1
+    exact_sums: frozenset[str] = frozenset()
     types: dict[str, str] = field(default_factory=dict)
     numbers: list[Numbers] = field(default_factory=list)
     configs: list[str] = field(default_factory=list)

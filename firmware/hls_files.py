@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from firmware.hls4ml_package import own_headers
 from firmware.hls_design import INPUT, SCORE, Design, Numbers
+from firmware.hls_strategies import Strategy
 from firmware.hls_types import literals
 from models.backends.fixed import given_codes, given_numbers, score
 from models.network import Network
@@ -49,6 +50,7 @@ def source_files(design: Design, top: str, n_inputs: int, code_type: str) -> Map
         "exported": EXPORTED,
         "trace": TRACE,
         "code_type": code_type,
+        "pipeline": "DATAFLOW" if design.strategy is Strategy.RESOURCE else "PIPELINE",
     }
     paths = {
         "defines.h": "firmware/defines.h",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from firmware.hls_design import Numbers
 from firmware.hls_step import PRODUCT, Step
+from firmware.hls_strategies import Strategy, kernel_of, transposed, write_distributed
 from firmware.hls_types import least_type
 from models.fixed_point import FixedPoint
 from models.network_document import Conv2DLayer, DenseLayer
@@ -16,11 +18,16 @@ _MOST_BUFFERED: Final = 1 << 14
 
 
 def write_dense(layer: Dense, step: Step) -> None:
-    """`nnet::dense`, all products at once."""
+    """`nnet::dense`, or adders that da4ml makes."""
     if not layer.accumulator.bits:
         step.design.zero(step.to)
         return
-    _add_weights(layer, step)
+    design = step.design
+    if design.strategy is Strategy.DISTRIBUTED_ARITHMETIC and step.output.name in design.exact_sums:
+        write_distributed(layer, step)
+        return
+    kernel = kernel_of(layer, design.strategy, design.reuse)
+    _add_weights(replace(layer, weights=transposed(layer.weights)) if kernel.transposed else layer, step)
     n_in, n_out = layer.weights.codes.shape
     zeros = int((layer.weights.codes == 0).sum())
     step.design.use_stack(layer.accumulator, n_in * n_out + n_out)
@@ -29,8 +36,8 @@ def write_dense(layer: Dense, step: Step) -> None:
         "n_in": n_in,
         "n_out": n_out,
         "io_type": "nnet::io_parallel",
-        "strategy": "nnet::latency",
-        "reuse_factor": step.design.reuse,
+        "strategy": f"nnet::{kernel.strategy}",
+        "reuse_factor": kernel.reuse,
         "n_zeros": zeros,
         "n_nonzeros": layer.weights.codes.size - zeros,
         "multiplier_limit": "DIV_ROUNDUP(n_in * n_out, reuse_factor) - n_zeros / reuse_factor",
@@ -39,7 +46,7 @@ def write_dense(layer: Dense, step: Step) -> None:
         *_weight_types(step.index),
         "typedef ap_uint<1> index_t;",
         "template <class data_T, class res_T, class CONFIG_T>",
-        "using kernel = nnet::DenseLatency<data_T, res_T, CONFIG_T>;",
+        f"using kernel = nnet::{kernel.name}<data_T, res_T, CONFIG_T>;",
         PRODUCT,
     )
     step.config("nnet::dense_config", constants, lines)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from firmware.da4ml_package import check_da4ml
+from firmware.ports import Ports, port_types
 from firmware.rtl_errors import NotLogic
 from models.backends.fixed import given_numbers
 from models.backends.protocol import Backend, CostlyFactory
-from models.fixed_point import FLOAT_BITS
+from models.fixed_point import FLOAT_BITS, FixedPoint
 from models.inputs import Columns, hardware_inputs
+from models.network import Network
 from models.repository import LoadedVersion
 
 _MOST_BITS: Final = 62
@@ -36,32 +39,22 @@ def open_interpreter(version: LoadedVersion) -> Backend:
 class InterpreterBackend:
     """Scores crossings with the logic that a version's `network.json` becomes; belongs to one thread.
 
-    A call costs some milliseconds whatever the number of crossings, so hand it thousands at once.
+    Inputs from packed words go through logic whose ports are as wide as their fields, which is a quarter quicker.
     """
 
     def __init__(self, version: LoadedVersion) -> None:
-        """Makes the logic, in about a second.
+        """Makes the logic, in about a second; that for packed words when they come first.
 
         Raises:
             FileNotListed: the version has no `network.json`.
             NetworkInvalid, UnknownName, BadValue: it is damaged.
             NotLogic: a layer is no sum of shifts, or a number is wider than the interpreter's.
         """
-        from da4ml._binary import dais_interp_run
-        from da4ml.types import minimal_kif
-
-        from firmware.logic import network_logic
-
-        self._run: Final = dais_interp_run
         self._version: Final = version
         self.network: Final = version.network
         if self.network.given_type.bits not in FLOAT_BITS:
             raise NotLogic(self.network.name, f"its inputs are wider than {FLOAT_BITS[-1]} bits")
-        logic = network_logic(self.network, [self.network.given_type] * self.network.n_inputs)
-        widest = max(sum(minimal_kif(op.qint)) for op in logic.ops)
-        if widest > _MOST_BITS:
-            raise NotLogic(self.network.name, f"it has numbers of {widest} bits, the interpreter {_MOST_BITS}")
-        self._program: Final = logic.to_binary()
+        self._declared: Final = _program(self.network, port_types(version, Ports.DECLARED))
 
     @property
     def needed_columns(self) -> tuple[str, ...]:
@@ -78,7 +71,10 @@ class InterpreterBackend:
         Raises:
             InputsInvalid: an input cannot be made of packed words, or a column is not as the event format says.
         """
-        return self.score_inputs(hardware_inputs(self._version.layout, columns)).astype(np.int32)
+        inputs = hardware_inputs(self._version.layout, columns)
+        if self.network.given_type in self._packed_ports:
+            return self.score_inputs(inputs).astype(np.int32)
+        return _scores(self._packed, inputs.astype(np.float64)).astype(np.int32)
 
     def score_inputs(self, inputs: ArrayLike) -> NDArray[np.int64]:
         """The menu's score integer `(n,) int64` of inputs `(n, n_inputs)` in hardware units.
@@ -86,8 +82,35 @@ class InterpreterBackend:
         Raises:
             InputsInvalid: the inputs are not finite numbers of that shape.
         """
-        values = self.network.given_type.quantise(given_numbers(self.network, inputs))
-        if not len(values):
-            return np.empty(0, np.int64)
-        scores: NDArray[np.int64] = self._run(self._program, values, _ALL_CORES).astype(np.int64).ravel()
-        return scores
+        return _scores(self._declared, self.network.given_type.quantise(given_numbers(self.network, inputs)))
+
+    @cached_property
+    def _packed_ports(self) -> tuple[FixedPoint, ...]:
+        return port_types(self._version, Ports.PACKED)
+
+    @cached_property
+    def _packed(self) -> NDArray[np.int32]:
+        return _program(self.network, self._packed_ports)
+
+
+def _program(network: Network, ports: tuple[FixedPoint, ...]) -> NDArray[np.int32]:
+    """What the interpreter reads."""
+    from da4ml.types import minimal_kif
+
+    from firmware.logic import network_logic
+
+    logic = network_logic(network, ports)
+    widest = max(sum(minimal_kif(op.qint)) for op in logic.ops)
+    if widest > _MOST_BITS:
+        raise NotLogic(network.name, f"it has numbers of {widest} bits, the interpreter {_MOST_BITS}")
+    program: NDArray[np.int32] = logic.to_binary()
+    return program
+
+
+def _scores(program: NDArray[np.int32], values: NDArray[np.float64]) -> NDArray[np.int64]:
+    from da4ml._binary import dais_interp_run
+
+    if not len(values):
+        return np.empty(0, np.int64)
+    scores: NDArray[np.int64] = dais_interp_run(program, values, _ALL_CORES).astype(np.int64).ravel()
+    return scores

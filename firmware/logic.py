@@ -72,6 +72,26 @@ def network_logic(network: Network, ports: Sequence[FixedPoint]) -> CombLogic:
     return comb_trace(list(inputs), [score * float(network.integer_scale)], keep_dead_inputs=True)
 
 
+def window_logic(network: Network, layer: Conv2D) -> CombLogic:
+    """The logic of one window of a convolution, the middle one, from the layer's input to its filters' outputs."""
+    read, output = network.tensors[layer.inputs[0]], network.tensors[layer.output]
+    pixels = _array(input_port(kind) for kind in read.element_types)
+    windows = _patches(layer, pixels.reshape(read.shape), output)
+    middle = len(windows) // 2
+    filters = output.shape[-1]
+    made = _Tracer(network, {}).weighted(layer, [windows[middle]], _conv_terms)
+    kinds = output.element_types[middle * filters : (middle + 1) * filters]
+    results = [convert(x, kind) for x, kind in zip(made, kinds, strict=True)]
+    return comb_trace(list(pixels), results, keep_dead_inputs=True)
+
+
+def dense_sums(layer: Dense, inputs: Sequence[FixedVariable]) -> list[FixedVariable]:
+    """The exact sums of a dense layer: bias and products, before any conversion."""
+    bias = np.ldexp(layer.bias.codes.astype(np.float64), -layer.bias.fraction_bits).tolist()
+    products = _product(_array(inputs), _dense_terms(layer.weights))
+    return [x + b for x, b in zip(products, bias, strict=True)]
+
+
 def input_port(kind: FixedPoint) -> FixedVariable:
     """A number of this type that comes from outside."""
     signed = int(kind.signed)
@@ -181,9 +201,9 @@ class _Tracer:
         inputs = [self._values[name] for name in layer.inputs]
         match layer:
             case Dense():
-                made = self._weighted(layer, [inputs[0]], _dense_terms)
+                made = self.weighted(layer, [inputs[0]], _dense_terms)
             case Conv2D():
-                made = self._weighted(layer, _patches(layer, inputs[0], output), _conv_terms)
+                made = self.weighted(layer, _patches(layer, inputs[0], output), _conv_terms)
             case Dot():
                 products = (a * b for a, b in zip(inputs[0].ravel(), inputs[1].ravel(), strict=True))
                 made = _array([self._accumulated(layer, products)])
@@ -191,7 +211,7 @@ class _Tracer:
                 made = _STEPS[type(layer)](layer, inputs, self._network)
         return _converted(made, output)
 
-    def _weighted(self, layer: Dense | Conv2D, rows: Sequence[Wires], terms: Callable[..., Any]) -> Wires:
+    def weighted(self, layer: Dense | Conv2D, rows: Sequence[Wires], terms: Callable[..., Any]) -> Wires:
         """Bias and products of each row of inputs, before the conversion to the output's type."""
         weights = terms(layer.weights)
         bias = np.ldexp(layer.bias.codes.astype(np.float64), -layer.bias.fraction_bits).tolist()

@@ -1,4 +1,4 @@
-"""Widths of a design's inputs: as the network declares them, or as the packed words fill them (`docs/firmware.md`, "RTL")."""
+"""Widths of inputs: as the network declares them, or as packed words fill them (`docs/firmware.md`, "RTL")."""
 
 from __future__ import annotations
 

@@ -8,8 +8,7 @@ L1ChainError
         ├── SimulatorMissing  no program that runs RTL
         ├── SynthesisMissing  no program that maps RTL to a part's cells
         ├── SynthesisTooLong  a design whose synthesis takes longer than allowed
-        ├── BuildUnwritable   a folder in which no build can be written
-        └── BuildDamaged      a build whose files are not those that its record lists
+        └── BuildUnwritable   a folder in which no build can be written
 """
 
 from __future__ import annotations
@@ -59,10 +58,3 @@ class BuildUnwritable(FirmwareError):
 
     def __init__(self, folder: str | Path, why: str) -> None:
         super().__init__(folder, f"no build can be written there ({why})", "name another folder with --out")
-
-
-class BuildDamaged(FirmwareError):
-    """A build whose files are not those that its record lists."""
-
-    def __init__(self, folder: str | Path, what: str) -> None:
-        super().__init__(folder, what, "build it again with `l1chain firmware build`")

@@ -13,7 +13,7 @@ import pytest
 
 from firmware.errors import HeadersMissing
 from firmware.hls import hls_project
-from firmware.hls_build import BuildSettings, Flavour, Strategy
+from firmware.hls_build import BuildSettings, Flavour
 from firmware.hls_types import common_type, cpp_type, identifier, least_type, literals
 from models.backends import fixed
 from models.errors import BackendLimit
@@ -177,8 +177,6 @@ def test_multipliers_are_shared_as_the_settings_say() -> None:
     files = hls_project(ENCODER, "a", "b", BuildSettings(reuse=4)).files
     assert files["firmware/parameters.h"].count("static const unsigned reuse_factor = 4;") == 4  # 3 layers, the score
     assert "ReuseFactor: 4" in files["hls4ml_config.yml"]
-    with pytest.raises(BackendLimit, match="the strategy resource is not supported; use backend da4ml, or the"):
-        hls_project(ENCODER, "a", "b", BuildSettings(strategy=Strategy.RESOURCE))
 
 
 def test_without_hls4ml_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

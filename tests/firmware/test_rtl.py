@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,7 @@ def test_cells_are_counted(tmp_path: Path) -> None:
 
 def test_a_missing_tool_is_named_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(SimulatorMissing, match="apt-get install verilator"):
         find_verilator()
     with pytest.raises(SynthesisMissing, match="apt-get install yosys"):

@@ -14,7 +14,7 @@ void @top@(
     #pragma HLS ARRAY_RESHAPE variable=@x@ complete dim=0
     #pragma HLS ARRAY_PARTITION variable=@score@ complete dim=0
     #pragma HLS INTERFACE ap_vld port=@x@,@score@
-    #pragma HLS PIPELINE
+    #pragma HLS @pipeline@
 
     // ****************************************
     // NETWORK INSTANTIATION

@@ -1,0 +1,137 @@
+"""All forms of a version give one score (docs/firmware.md, "Verify")."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("da4ml", reason="the extra [firmware] is not installed")
+pytest.importorskip("hls4ml", reason="the extra [firmware] is not installed")
+
+from firmware import verification
+from firmware.build_requests import rtl_request
+from firmware.ports import Ports, fitting_rows, port_types
+from firmware.verification import FORMS, Form, verify
+from firmware.verification_inputs import N_RANDOM, crossings, input_sets
+from models.backends import fixed, open_backend
+from models.network import NETWORK_FILE
+from models.repository import LoadedVersion
+from stream.cli.app import app
+from tests.models.conftest import write_version
+from tests.models.encoder_networks import encoder_document, region_document, version_from
+from triggers.errors import BadValue
+from triggers.events.synthetic import SyntheticSource
+
+SMALL = (3, 2)
+needs_ghdl = pytest.mark.skipif(shutil.which("ghdl") is None, reason="ghdl is not installed (apt-get install ghdl)")
+
+
+def _version() -> LoadedVersion:
+    return version_from(encoder_document(4, SMALL))
+
+
+@pytest.mark.timeout(900)  # three compilers, on machines that do other things too
+@needs_ghdl
+def test_a_small_network_agrees_in_every_form() -> None:
+    version = _version()
+    sets = input_sets(version, Ports.PACKED, SyntheticSource(2000), 20_000)
+    rows = list(verify(version, rtl_request(ports=Ports.PACKED), sets))
+    assert [(row.form, row.inputs) for row in rows] == [(form, name) for form in FORMS for name in sets]
+    assert {(row.differing, row.why_not) for row in rows} == {(0, "")}
+    assert all(row.crossings == len(sets[row.inputs]) for row in rows if row.inputs != "reference")
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(1800)
+@needs_ghdl
+def test_a_network_of_deployed_size_agrees_in_every_form() -> None:
+    version = version_from(encoder_document(1))
+    sets = input_sets(version, Ports.DECLARED, SyntheticSource(N_RANDOM), N_RANDOM)
+    rows = list(verify(version, rtl_request(), sets))
+    assert {(row.form, row.differing) for row in rows} == {(form, 0) for form in FORMS}
+    assert sum(row.crossings for row in rows) > 2 * len(FORMS) * N_RANDOM
+
+
+def _only(monkeypatch: pytest.MonkeyPatch, form: str, shift: int) -> None:
+    """One form alone, whose every score is wrong by `shift`."""
+    opened = FORMS[form]
+
+    def wrong(version: LoadedVersion, request: object, stack: ExitStack) -> Form:
+        right = opened(version, rtl_request(), stack)
+        return replace(right, score=lambda inputs: right.score(inputs) + shift)
+
+    monkeypatch.setattr(verification, "FORMS", {form: wrong})
+
+
+def test_the_first_differences_are_shown_with_the_values_of_every_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    version = _version()
+    _only(monkeypatch, "hls4ml C-sim", 1)
+    (row, *_) = verify(version, rtl_request(), input_sets(version, Ports.DECLARED, None, 10))
+    assert row.differing == row.crossings
+    first = row.first[0]
+    assert (first.found, first.expected) == (first.expected + 1, first.layers["score:integer"][0])
+    codes = fixed.run(version.network, np.array([first.inputs]))
+    assert first.layers == {name: values.ravel().tolist() for name, values in codes.items()}
+    assert first.layers_found is not None
+    assert set(first.layers_found) >= {layer.output for layer in version.network.layers}
+    assert first.first_layer is None
+
+
+def test_the_command_ends_with_1_if_a_score_differs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    write_version(tmp_path, "small", "v1", {NETWORK_FILE: json.dumps(encoder_document(4, SMALL)).encode()})
+    arguments = ["firmware", "verify", "small/v1", "--random", "10", "--repository", str(tmp_path)]
+    for shift, code in ((0, 0), (1, 1)):
+        with monkeypatch.context() as patch:
+            _only(patch, "da4ml logic", shift)
+            ended = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+        assert ended.exit_code == code, ended.output
+        assert ("score:integer" in ended.stdout) == bool(shift)
+
+
+def test_a_form_that_cannot_run_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "FORMS", {"Verilog": FORMS["Verilog"]})
+    monkeypatch.setattr("firmware.da4ml_package.find_spec", lambda _: None)
+    rows = list(verify(_version(), rtl_request(), input_sets(_version(), Ports.DECLARED, None, 10)))
+    assert {(row.differing, "pip install" in row.why_not) for row in rows} == {(None, True)}
+
+
+def test_random_inputs_reach_the_ends_of_every_port() -> None:
+    version = _version()
+    for ports in Ports:
+        kinds = port_types(version, ports)
+        inputs = input_sets(version, ports, None, 2000)["random extremes"]
+        assert fitting_rows(inputs, kinds).all()
+        low, high = np.array([kind.range for kind in kinds]).T
+        np.testing.assert_array_equal(inputs.min(axis=0), low)
+        np.testing.assert_array_equal(inputs.max(axis=0), high)
+
+
+def test_packed_ports_take_all_that_packed_words_hold() -> None:
+    version = _version()
+    inputs = crossings(version, SyntheticSource(5000))
+    assert inputs.shape == (5000, 57)
+    assert fitting_rows(inputs.astype(float), port_types(version, Ports.PACKED)).all()
+    assert max(kind.bits for kind in port_types(version, Ports.PACKED)) < version.network.given_type.bits
+
+
+def test_zero_bias_without_the_columns_that_are_read_is_refused() -> None:
+    with pytest.raises(BadValue, match="has no column 'regions'"):
+        crossings(version_from(region_document(1)), SyntheticSource(100))
+
+
+def test_the_interpreter_scores_packed_words_as_fixed_does() -> None:
+    version = _version()
+    (batch,) = SyntheticSource(3000).batches(3000)
+    columns = {name: batch.column(name).flatten().to_numpy().reshape(len(batch), -1) for name in version.layout.columns}
+    expected = open_backend("fixed", version).score(columns)
+    found = open_backend("da4ml", version).score(columns)
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found, expected)
+    assert open_backend("da4ml", version).score_inputs(np.empty((0, 57))).shape == (0,)
