@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 import yaml
 from pydantic import Field, FiniteFloat, StringConstraints, model_validator
 
+from models.distribution import ScoreDistribution
 from models.fixed_point import FixedPointText
 from models.layouts import LayoutName, named_elements, network_inputs
 from models.network import NETWORK_FILE
@@ -172,6 +173,7 @@ class Manifest(StrictModel):
         precision: how exactly backends agree on the score.
         score: how the network's outputs become the menu's integer; with a `network.json`, that file states it.
         working_points: thresholds by name.
+        histogram: how scores were distributed over a sample; drift is measured against it.
         native: what is known of native code that stands for itself.
         tolerance: by how many integers backends may differ from the reference; none, for fixed point.
         left_out: why there is no network description of what was imported.
@@ -189,6 +191,7 @@ class Manifest(StrictModel):
     precision: str
     score: Score | None = None
     working_points: dict[Name, WorkingPoint] = Field(default_factory=dict)
+    histogram: ScoreDistribution | None = None
     native: NativeCode | None = None
     tolerance: Annotated[int, Field(ge=0)] = 0
     left_out: str | None = None

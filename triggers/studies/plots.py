@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 COLOURS: Final = ("#3f90da", "#e76300")
 """Of menu A and menu B (from the palette that CMS recommends)."""
+PALETTE: Final = (
+    *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
+    *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
+)
+"""Of many series (the ten colours that CMS recommends)."""
+_STYLES: Final = ("-", "--", ":")
 _LIGHT: Final = ("#a9cfee", "#f3b98c")
 _OVERRIDES: Final = {
     "font.size": 10,
@@ -105,6 +111,43 @@ def curves(
             axes.set_yscale("log", nonpositive="clip")
         else:
             axes.set_ylim(bottom=0)
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(y_label)
+        axes.legend()
+    return svg[0]
+
+
+def lines(
+    series: Mapping[str, tuple[Any, Any]], x_label: str, y_label: str, limits: Mapping[str, float] | None = None
+) -> str:
+    """Lines by name: x and y, `(n,)` each; `limits` are horizontal lines with their names."""
+    with svg_axes(9, 4.2) as (axes, svg):
+        for k, (label, (x, y)) in enumerate(series.items()):
+            style = _STYLES[k // len(PALETTE) % len(_STYLES)]
+            axes.plot(
+                x,
+                y,
+                style,
+                color=PALETTE[k % len(PALETTE)],
+                drawstyle="steps-mid",
+                marker="o" if len(x) < 2 else "",
+                label=label,
+            )
+        for label, limit in (limits or {}).items():
+            axes.axhline(limit, color="#717581", ls="--", lw=1, label=label)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(y_label)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return svg[0]
+
+
+def steps(series: Mapping[str, tuple[Any, Any]], x_label: str, y_label: str) -> str:
+    """Histograms by name on a logarithmic scale: the n + 1 edges and the n numbers between them."""
+    with svg_axes(8, 4.2) as (axes, svg):
+        for k, (label, (edges, counts)) in enumerate(series.items()):
+            axes.stairs(counts, edges, color=PALETTE[k % len(PALETTE)], label=label, lw=1.5)
+        axes.set_yscale("log", nonpositive="clip")
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
         axes.legend()
