@@ -9,7 +9,7 @@ from typing import Final
 from triggers.decision.counts import Counts, Step
 from triggers.menu.model import Algorithm
 
-_ENOUGH_CROSSINGS: Final = 1 << 20
+_ENOUGH_CROSSINGS: Final = 1 << 18
 """After which it is known which algorithms have the highest rates."""
 
 

@@ -110,12 +110,9 @@ def decide(
     tables = settings.tables
     words, crossings = _read_only(bits.words), _read_only(crossing_of_row)
     by_step = np.zeros_like(counts.by_step)
-    count_bits(words, by_step[Step.FIRED])
-    by_step[Step.BEFORE_PRESCALE] = by_step[Step.FIRED]
     if len(tables.masks):
+        count_bits(words, by_step[Step.FIRED])
         words = _read_only(mask_rows(words, crossings, tables.masks))
-        by_step[Step.BEFORE_PRESCALE] = 0
-        count_bits(words, by_step[Step.BEFORE_PRESCALE])
     final_rows = np.empty(len(words), np.int64)
     final_words = np.empty((len(words) + 1, ALGORITHM_WORDS), np.uint64)
     n_final, n_passed, n_vetoed = decide_rows(
@@ -130,6 +127,8 @@ def decide(
         final_rows,
         final_words,
     )
+    if not len(tables.masks):
+        by_step[Step.FIRED] = by_step[Step.BEFORE_PRESCALE]
     accepted = np.ones(n_final, np.bool_)
     if settings.rules:
         apply_rules(crossing_of_row[final_rows[:n_final]], tables, state.recent_accepts, counts.blocked, accepted)

@@ -7,16 +7,19 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from triggers.decision.bit_counts import count_bits
 from triggers.decision.counts import Step
 from triggers.decision.prescales import INCREMENT
-from triggers.events.schema import ALGORITHM_WORDS, SLOTS_PER_ORBIT
+from triggers.events.schema import ALGORITHM_SLOTS, ALGORITHM_WORDS, SLOTS_PER_ORBIT
+from triggers.menu.tables import WORD_BITS
 from triggers.menu.word_bits import bit_count, lowest_bit
 
+_BEFORE = int(Step.BEFORE_PRESCALE)
 _PASSED = int(Step.AFTER_PRESCALE)
 _BUDGETED = int(Step.AFTER_BUDGETS)
 _PURE = int(Step.PURE)
-_BLOCK = 64
-"""Rows whose prescales are counted together: the bits of a word."""
+_BLOCK = 1024
+"""Rows whose prescales are counted together: most algorithms let none of them pass, which their number alone tells."""
 
 
 @njit(nogil=True, cache=True)
@@ -58,7 +61,8 @@ def decide_rows(
         counters: `DecisionState.prescale_counters`, changed.
         tokens: `DecisionState.tokens`, changed.
         token_times: `DecisionState.token_times`, changed.
-        by_step: bits lost to budgets (negative), passed by a prescale above 1, pure, `(7, 512)`, added to.
+        by_step: bits before the prescale, passed by a prescale above 1, lost to budgets (negative), pure, `(7, 512)`,
+            added to.
         suppressed: crossings that each budget suppressed, added to.
         final_rows: the rows that have a final OR, filled from the start, `(k,) int64`.
         final_words: their bits, `(k + 1, 8) uint64`: a row is written before it is known whether it stays.
@@ -70,107 +74,96 @@ def decide_rows(
     factors, unprescaled, prescaled, _, _, groups, fill, bursts, masked, veto, _, _ = tables
     has_groups = len(groups) > 0
     n_final, n_passed, n_vetoed = 0, 0, 0
-    fired = np.empty((_BLOCK, ALGORITHM_WORDS), np.uint64)
-    passed = np.empty((_BLOCK, ALGORITHM_WORDS), np.uint64)
-    for k in range(len(words)):
-        in_block = k % _BLOCK
-        if in_block == 0:
-            _prescale(words, k, prescaled, factors, counters, by_step, fired, passed)
-        passed_any = np.uint64(0)
+    fired = np.empty(ALGORITHM_SLOTS, np.int64)
+    passing = np.empty(ALGORITHM_WORDS, np.uint64)
+    wanted = np.empty(ALGORITHM_WORDS, np.uint64)
+    for first in range(0, len(words), _BLOCK):
+        block = words[first : first + _BLOCK]
+        fired[:] = 0
+        count_bits(block, fired)
+        by_step[_BEFORE] += fired
+        _count_prescales(fired, prescaled, factors, counters, passing)
         for w in range(ALGORITHM_WORDS):
-            bits = (words[k, w] & unprescaled[w]) | passed[in_block, w]
-            final_words[n_final, w] = bits
-            passed_any |= bits
-        if not passed_any:
-            continue
-        n_passed += 1
-        if has_groups:
-            _apply_budgets(
-                final_words, n_final, crossings[k], groups, fill, bursts, tokens, token_times, by_step, suppressed
-            )
-        vetoed = np.uint64(0)
-        n_bits = np.uint64(0)
-        for w in range(ALGORITHM_WORDS):
-            vetoed |= final_words[n_final, w] & veto[w]
-            final = final_words[n_final, w] & ~masked[w]
-            final_words[n_final, w] = final
-            n_bits += bit_count(final)
-        if vetoed:
-            n_vetoed += 1
-        elif n_bits:
-            if n_bits == 1:
-                for w in range(ALGORITHM_WORDS):
-                    if final_words[n_final, w]:
-                        by_step[_PURE, 64 * w + np.int64(lowest_bit(final_words[n_final, w]))] += 1
-            final_rows[n_final] = k
-            n_final += 1
+            wanted[w] = unprescaled[w] | passing[w]
+        for k in range(len(block)):
+            found = np.uint64(0)
+            for w in range(ALGORITHM_WORDS):
+                found |= block[k, w] & wanted[w]
+            if not found:
+                continue
+            passed = np.uint64(0)
+            for w in range(ALGORITHM_WORDS):
+                bits = block[k, w] & unprescaled[w]
+                bits |= _pass(block[k, w] & passing[w], w, factors, counters, by_step[_PASSED])
+                final_words[n_final, w] = bits
+                passed |= bits
+            if not passed:
+                continue
+            n_passed += 1
+            row = first + k
+            if has_groups:
+                _apply_budgets(
+                    final_words, n_final, crossings[row], groups, fill, bursts, tokens, token_times, by_step, suppressed
+                )
+            vetoed = np.uint64(0)
+            n_bits = np.uint64(0)
+            for w in range(ALGORITHM_WORDS):
+                vetoed |= final_words[n_final, w] & veto[w]
+                final = final_words[n_final, w] & ~masked[w]
+                final_words[n_final, w] = final
+                n_bits += bit_count(final)
+            if vetoed:
+                n_vetoed += 1
+            elif n_bits:
+                if n_bits == 1:
+                    for w in range(ALGORITHM_WORDS):
+                        if final_words[n_final, w]:
+                            by_step[_PURE, WORD_BITS * w + np.int64(lowest_bit(final_words[n_final, w]))] += 1
+                final_rows[n_final] = row
+                n_final += 1
     return n_final, n_passed, n_vetoed
 
 
 @njit(nogil=True, cache=True)
-def _prescale(
-    words: Any, first: Any, prescaled: Any, factors: Any, counters: Any, by_step: Any, fired: Any, passed: Any
-) -> None:
-    """Which bits of up to 64 rows their prescales let pass; algorithm by algorithm, since counters know no others.
+def _count_prescales(fired: Any, prescaled: Any, factors: Any, counters: Any, passing: Any) -> None:
+    """Counts a block's bits where no prescale lets one of them pass, and finds the algorithms that need a closer look.
 
     Args:
-        words: bits that fired, `(k, 8) uint64`.
-        first: the first of the rows.
+        fired: how often each algorithm fired in the block, `(512,) int64`.
         prescaled: the bits that have a prescale above 1, `(8,) uint64`.
         factors: by algorithm, `(512,) int64`.
-        counters: changed.
-        by_step: passed bits are added to.
-        fired: work space, `(64, 8) uint64`.
-        passed: the bits that pass, `(64, 8) uint64`, overwritten.
+        counters: changed for all algorithms but those in `passing`.
+        passing: the algorithms of which some bit in the block passes, `(8,) uint64`, overwritten.
     """
-    n = min(len(words) - first, _BLOCK)
-    present = np.uint64(0)
-    passed[:] = 0
-    for k in range(n):
-        for w in range(ALGORITHM_WORDS):
-            fired[k, w] = words[first + k, w] & prescaled[w]
-            present |= fired[k, w]
-    if not present:
-        return
-    fired[n:] = 0
-    _transpose(fired)
-    for b in range(_BLOCK):
-        for w in range(ALGORITHM_WORDS):
-            rows, algorithm = fired[b, w], _BLOCK * w + b
-            counter = counters[algorithm] + INCREMENT * np.int64(bit_count(rows))
-            if counter >= factors[algorithm]:  # seldom: most algorithms are done without a look at their bits
-                counter = _pass(rows, counters[algorithm], factors[algorithm], b, w, by_step[_PASSED], passed)
-            counters[algorithm] = counter
+    for w in range(ALGORITHM_WORDS):
+        passing[w] = 0
+        rest = prescaled[w]
+        while rest:
+            bit = lowest_bit(rest)
+            rest &= rest - np.uint64(1)
+            algorithm = WORD_BITS * w + np.int64(bit)
+            counter = counters[algorithm] + INCREMENT * fired[algorithm]
+            if counter < factors[algorithm]:
+                counters[algorithm] = counter
+            else:
+                passing[w] |= np.uint64(1) << bit
 
 
-@njit(nogil=True, cache=True)
-def _pass(rows: Any, counter: Any, factor: Any, b: Any, w: Any, n_passed: Any, passed: Any) -> Any:
-    """Sets the bits that one algorithm's counter lets pass, and returns the counter after the last row."""
-    while rows:
-        counter += INCREMENT
-        if counter >= factor:
-            counter -= factor
-            n_passed[_BLOCK * w + b] += 1
-            passed[np.int64(lowest_bit(rows)), w] |= np.uint64(1) << np.uint64(b)
-        rows &= rows - np.uint64(1)
-    return counter
-
-
-@njit(nogil=True, cache=True)
-def _transpose(words: Any) -> None:
-    """Swaps rows and bits of 64 rows, in each column, `(64, 8) uint64`; halves, quarters, … change places."""
-    width = np.uint64(_BLOCK // 2)
-    low = np.uint64((1 << (_BLOCK // 2)) - 1)
-    while width:
-        step = np.int64(width)
-        for start in range(0, _BLOCK, 2 * step):
-            for k in range(start, start + step):
-                for w in range(ALGORITHM_WORDS):
-                    swapped = ((words[k, w] >> width) ^ words[k + step, w]) & low
-                    words[k, w] ^= swapped << width
-                    words[k + step, w] ^= swapped
-        width >>= np.uint64(1)
-        low ^= low << width
+@njit(nogil=True, cache=True, inline="always")
+def _pass(bits: Any, w: Any, factors: Any, counters: Any, n_passed: Any) -> Any:
+    """Counts the bits of one word of a row, and returns those that their counters let pass."""
+    passed = np.uint64(0)
+    rest = np.uint64(bits)
+    while rest:
+        bit = lowest_bit(rest)
+        rest &= rest - np.uint64(1)
+        algorithm = WORD_BITS * w + np.int64(bit)
+        counters[algorithm] += INCREMENT
+        if counters[algorithm] >= factors[algorithm]:
+            counters[algorithm] -= factors[algorithm]
+            n_passed[algorithm] += 1
+            passed |= np.uint64(1) << bit
+    return passed
 
 
 @njit(nogil=True, cache=True)
@@ -201,7 +194,7 @@ def _apply_budgets(
                     lost = words[k, w] & groups[g, w]
                     words[k, w] &= ~groups[g, w]
                     while lost:
-                        by_step[_BUDGETED, 64 * w + np.int64(lowest_bit(lost))] -= 1
+                        by_step[_BUDGETED, WORD_BITS * w + np.int64(lowest_bit(lost))] -= 1
                         lost &= lost - np.uint64(1)
 
 
