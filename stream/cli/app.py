@@ -7,7 +7,24 @@ from typing import Annotated
 
 import typer
 
-from stream.cli import bench, chaos, ctl, events, firmware, keys, menu, models, replay, run, simulate
+from stream.cli import (
+    bench,
+    chaos,
+    ctl,
+    events,
+    firmware,
+    join,
+    keys,
+    menu,
+    models,
+    mqtt,
+    prescales,
+    replay,
+    report,
+    run,
+    runs,
+    simulate,
+)
 
 BAD_INPUT_EXIT = 2
 FAILURE_EXIT = 1
@@ -22,7 +39,9 @@ app = typer.Typer(
 )
 app.command()(run.run)
 app.command()(run.demo)
+app.command()(report.report)
 app.command()(replay.replay)
+app.command()(join.join)
 app.command()(ctl.watch)
 app.command()(chaos.chaos)
 app.add_typer(ctl.app, name="ctl")
@@ -33,7 +52,10 @@ app.add_typer(menu.app, name="menu")
 app.add_typer(models.app, name="models")
 app.add_typer(bench.app, name="bench")
 app.add_typer(firmware.app, name="firmware")
+app.add_typer(runs.app, name="runs")
 app.add_typer(keys.app, name="keys")
+app.add_typer(mqtt.app, name="mqtt")
+app.add_typer(prescales.app, name="prescales")
 
 
 def _version(wanted: bool) -> None:

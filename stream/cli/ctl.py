@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from stream.cli import ctl_models
+from stream.cli.ctl_options import AtOption, RunOption, ask, change, remote, tell
 from stream.cli.output import JsonOption, console, print_json
 
-RunOption = Annotated[
-    Path | None, typer.Option("--run", metavar="FOLDER", help="Folder of the run. [default: the latest below ./runs]")
-]
-AtOption = Annotated[
-    str, typer.Option("--at", metavar="LUMI|next", help="First lumi section concerned; one that has not begun.")
-]
-
-_remote: ContextVar[tuple[str, Path, str] | None] = ContextVar("remote", default=None)
-"""Address, keys and name with which a run on another host is asked."""
-
 app = typer.Typer(no_args_is_help=True, help="Tell a running chain what to do.")
+app.command()(ctl_models.swap)
+app.command()(ctl_models.rollback)
+app.command()(ctl_models.promote)
+app.add_typer(ctl_models.shadow_app, name="shadow")
 
 
 @app.callback()
@@ -32,13 +27,13 @@ def connect(
     name: Annotated[str, typer.Option("--as", metavar="NAME", help="Key to use, with --connect.")] = "operator",
 ) -> None:
     """Tell a running chain what to do."""
-    _remote.set(None if to is None else (to, keys, name))
+    remote.set(None if to is None else (to, keys, name))
 
 
 @app.command()
 def status(run: RunOption = None, as_json: JsonOption = False) -> None:
     """Show how far a run is, and how its services are."""
-    result = _ask(run, "status")
+    result = ask(run, "status")
     if as_json:
         print_json(result)
         return
@@ -49,21 +44,22 @@ def status(run: RunOption = None, as_json: JsonOption = False) -> None:
     for name, service in result["services"].items():
         state = "runs" if service["ready"] else "starts"
         console().print(f"  {name}: {state}, process {service['pid'] or 'shared'}", highlight=False, markup=False)
-    for change in result["changes"]:
-        arguments = ", ".join(str(value) for value in change["arguments"].values())
-        console().print(f"  {change['kind']} {arguments} from lumi section {change['lumi_section']}", markup=False)
+    for agreed in result["changes"]:
+        values = agreed["arguments"].values()
+        arguments = ", ".join(str(value["version"] if isinstance(value, dict) else value) for value in values)
+        console().print(f"  {agreed['kind']} {arguments} from lumi section {agreed['lumi_section']}", markup=False)
 
 
 @app.command()
 def pause(at: AtOption = "next", run: RunOption = None, as_json: JsonOption = False) -> None:
     """Make no crossings from a lumi section on, until `resume`."""
-    _change(run, "pause", {}, at, as_json, "the run pauses before lumi section {lumi_section}")
+    change(run, "pause", {}, at, as_json, "the run pauses before lumi section {lumi_section}")
 
 
 @app.command()
 def resume(run: RunOption = None, as_json: JsonOption = False) -> None:
     """End all pauses."""
-    _tell(_ask(run, "resume"), as_json, "the run goes on with lumi section {lumi_section}")
+    tell(ask(run, "resume"), as_json, "the run goes on with lumi section {lumi_section}")
 
 
 @app.command()
@@ -76,9 +72,9 @@ def stop(
 ) -> None:
     """End a run; everything that was produced is decided and written."""
     if at is None:
-        _tell(_ask(run, "stop"), as_json, "the run ends")
+        tell(ask(run, "stop"), as_json, "the run ends")
     else:
-        _change(run, "stop", {}, at, as_json, "the run ends before lumi section {lumi_section}")
+        change(run, "stop", {}, at, as_json, "the run ends before lumi section {lumi_section}")
 
 
 @app.command()
@@ -89,7 +85,15 @@ def prescale(
     as_json: JsonOption = False,
 ) -> None:
     """Change the prescale column."""
-    _change(run, "prescale", {"column": column}, at, as_json, f"{column} holds from lumi section {{lumi_section}}")
+    change(run, "prescale", {"column": column}, at, as_json, f"{column} holds from lumi section {{lumi_section}}")
+
+
+@app.command("emergency-off")
+def emergency_off(at: AtOption = "next", run: RunOption = None, as_json: JsonOption = False) -> None:
+    """Leave all algorithms on networks' scores out of the final OR."""
+    change(
+        run, "emergency-off", {}, at, as_json, "all algorithms on scores are masked from lumi section {lumi_section}"
+    )
 
 
 @app.command()
@@ -101,7 +105,7 @@ def mask(
 ) -> None:
     """Leave an algorithm out of the final OR."""
     text = f"{algorithm} is masked from lumi section {{lumi_section}}"
-    _change(run, "mask", {"algorithm": algorithm}, at, as_json, text)
+    change(run, "mask", {"algorithm": algorithm}, at, as_json, text)
 
 
 @app.command()
@@ -113,7 +117,7 @@ def unmask(
 ) -> None:
     """Let an algorithm back into the final OR."""
     text = f"{algorithm} counts from lumi section {{lumi_section}}"
-    _change(run, "unmask", {"algorithm": algorithm}, at, as_json, text)
+    change(run, "unmask", {"algorithm": algorithm}, at, as_json, text)
 
 
 def watch(
@@ -132,33 +136,3 @@ def watch(
             print_json(line.as_json())
         else:
             console().print(str(line), highlight=False, markup=False, soft_wrap=True)
-
-
-def _change(run: Path | None, command: str, arguments: dict[str, Any], at: str, as_json: bool, text: str) -> None:
-    _tell(_ask(run, command, arguments | {"at": _boundary(at)}), as_json, text)
-
-
-def _boundary(at: str) -> int | str:
-    from triggers.errors import BadValue
-
-    if at == "next":
-        return at
-    if not at.isdecimal() or not int(at):
-        raise BadValue("--at", f"'{at}' is no lumi section", "give its number, from 1, or `next`")
-    return int(at)
-
-
-def _ask(run: Path | None, command: str, arguments: dict[str, Any] | None = None) -> dict[str, Any]:
-    from stream.run.control_client import Client, find_run
-
-    remote = _remote.get()
-    client = find_run(run) if remote is None else Client.remote(*remote)
-    result: dict[str, Any] = client.ask(command, arguments)
-    return result
-
-
-def _tell(result: dict[str, Any], as_json: bool, text: str) -> None:
-    if as_json:
-        print_json(result)
-    else:
-        console().print(text.format(**result), highlight=False, markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from stream.cli.output import JsonOption, console, print_json, progress_bar
 
 if TYPE_CHECKING:
+    from stream.run.executors import Executor
     from triggers.studies.selection import Selection
 
 _MOST_MENUS = 2
@@ -56,13 +58,26 @@ def replay(
     models: Annotated[
         Path | None, typer.Option(help="Folder of model versions; else yours, then those that ship.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads that evaluate; else one for each core.")] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Threads (with dask: local workers) that evaluate; else one for each core."),
+    ] = None,
+    executor: Annotated[
+        str, typer.Option(metavar="local|dask|dask://HOST:PORT", help="What evaluates: this process, or dask workers.")
+    ] = "local",
+    dask_tls: Annotated[
+        str | None,
+        typer.Option(metavar="CA,CERT,KEY", help="Certificates for a dask cluster; else dask's own settings."),
+    ] = None,
+    dask_trust_network: Annotated[
+        bool, typer.Option("--dask-trust-network", help="Use a dask cluster on other hosts without TLS.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Replay recorded crossings through one menu or two: rates, overlaps, what a change costs and brings.
 
     Writes tables (Parquet, CSV) and report.html, which needs no network. The result does not depend on how the input is
-    cut into batches, or on the number of threads.
+    cut into batches, on the number of threads, or on where they run.
     """
     from models.repository import open_repository
     from stream.run.replay import RateOptions, Replay
@@ -86,10 +101,12 @@ def replay(
     )
     tables = [(prescales, column), (prescales_b or prescales, column_b or column)]
     rate_options = RateOptions(sample_prescale, target_luminosity, luminosity)
-    with output_folder(out) as folder, progress_bar() as bar:
+    with ExitStack() as stack:
+        folder, bar = stack.enter_context(output_folder(out)), stack.enter_context(progress_bar())
         task = bar.add_task("loading menus and models", total=None)
         parts = replay_menus(menus, tables, options, _groups(groups or []), curve)
-        play = Replay(parts, open_repository(models), threads)
+        chosen = _executor(executor, dask_tls, dask_trust_network, threads, models, stack)
+        play = Replay(parts, open_repository(models), chosen)
         bar.update(task, total=source.info.n_crossings, description="crossings decided")
         writers = tuple(
             ExclusiveWriter(folder / f"only-{part.label.lower()}.parquet", part.label, part.menu)
@@ -107,6 +124,26 @@ def replay(
         print_json(answer)
     else:
         console().print("\n".join(_lines(answer)), highlight=False, markup=False, soft_wrap=True)
+
+
+def _executor(
+    name: str,
+    tls: str | None,
+    is_network_trusted: bool,
+    threads: int | None,
+    models: Path | None,
+    stack: ExitStack,
+) -> Executor:
+    """What evaluates; a cluster is left, or ended, with the stack."""
+    from stream.run.dask_cluster import Tls, dask_client
+    from stream.run.executors import ThreadExecutor
+
+    if name == "local":
+        return ThreadExecutor(threads)
+    client = stack.enter_context(dask_client(name, Tls.parse(tls) if tls else None, is_network_trusted, threads))
+    from stream.run.dask_executor import DaskExecutor
+
+    return DaskExecutor(client, models)
 
 
 def _selection(good_runs: Path | None, lumi: str | None, pileup: str | None, columns: tuple[str, ...]) -> Selection:

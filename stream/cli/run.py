@@ -88,6 +88,7 @@ def run_with_progress(config: ChainConfig, resume: tuple[Path, dict[str, Any]] |
     """
     from stream.run.assembly import Assembly
     from stream.run.report import coverage
+    from stream.run.retention import keep_within
     from stream.run.supervisor import Observers, Progress, Supervisor
 
     assembly = Assembly(config)
@@ -110,7 +111,10 @@ def run_with_progress(config: ChainConfig, resume: tuple[Path, dict[str, Any]] |
         def notice(sentence: str) -> None:
             bar.console.print(sentence, markup=False, style="yellow")
 
-        return Supervisor(assembly, Observers(watch, serving, notice), resume).run()
+        record = Supervisor(assembly, Observers(watch, serving, notice), resume).run()
+        for kept in keep_within(config.run.keep, config.run.out, Path(record["run_dir"])):
+            notice(f"removed {kept.run.folder} ({kept.bytes:,} bytes), as run.keep says")
+        return record
 
 
 def expected_crossings(assembly: Any) -> int | None:

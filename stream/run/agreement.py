@@ -34,6 +34,7 @@ class _Agreement:
     at: int | None
     settle: Callable[[Change | L1ChainError], None]
     hold: bool
+    lead_s: float
     phase: _Phase = _Phase.PREPARE
     answered: set[Peer] = field(default_factory=set)
     told: float = 0.0
@@ -71,6 +72,7 @@ class Agreements:
         at: int | None,
         settle: Callable[[Change | L1ChainError], None],
         hold: bool = False,
+        lead_s: float = 0.0,
     ) -> None:
         """Begin to agree on a change.
 
@@ -80,11 +82,24 @@ class Agreements:
             at: the lumi section; None: the next that has not begun.
             settle: called once, with the change and its lumi section, or with what is wrong.
             hold: leave the lumi section closed, until `release`.
+            lead_s: without `at`, take one that begins so much later, as fast as the run goes, so that nobody waits.
         """
-        agreement = _Agreement(change, tuple(targets), at, settle, hold)
+        agreement = _Agreement(change, tuple(targets), at, settle, hold, lead_s)
         agreement.phase = _Phase.PREPARE if agreement.targets else _Phase.PROPOSE
         self._open[change.id] = agreement
         self.step()
+
+    def join(self, name: str) -> None:
+        """A service that comes has a part in what other replicas of its stage are agreeing on."""
+        stage = name.rpartition(".")[0]
+        for agreement in self._open.values():
+            if name not in agreement.targets and any(t.rpartition(".")[0] == stage for t in agreement.targets):
+                agreement.targets = (*agreement.targets, name)
+
+    def leave(self, name: str) -> None:
+        """A service that left has nothing to agree on any more."""
+        for agreement in self._open.values():
+            agreement.targets = tuple(target for target in agreement.targets if target != name)
 
     def step(self) -> None:
         """Tell again what was not answered, and whom it concerns now."""
@@ -140,7 +155,7 @@ class Agreements:
                     if self._present(name) not in agreement.answered:
                         self._tell(name, kind, agreement.change.as_json())
             case _Phase.PROPOSE:
-                self._tell(PRODUCER, Kind.PROPOSE, {"id": agreement.change.id, "at": agreement.at})
+                self._tell(PRODUCER, Kind.PROPOSE, _proposal(agreement))
             case _Phase.OVER:
                 pass
 
@@ -175,3 +190,7 @@ class Agreements:
         agreement.phase = _Phase.OVER
         del self._open[agreement.change.id]
         agreement.settle(error)
+
+
+def _proposal(agreement: _Agreement) -> dict[str, Any]:
+    return {"id": agreement.change.id, "at": agreement.at, "lead_ms": round(agreement.lead_s * 1000)}

@@ -15,31 +15,39 @@ from models.repository import LoadedVersion, Repository, open_repository
 from stream.errors import SourceEmpty
 from stream.run.config import ChainConfig, ScoreSection
 from stream.run.decision import decision_settings
+from stream.run.versions import run_version, versions_named
 from stream.services import expected, seeds
 from stream.services.combiner import Combiner
 from stream.services.decision_changes import DecisionTimeline
 from stream.services.delivery import DeliverySettings, Peer
+from stream.services.exported import ExportSettings
 from stream.services.fold import CombinerSettings
+from stream.services.model_changes import ModelTimeline, Serving
 from stream.services.pace import Pace
 from stream.services.plan import PlanSettings
 from stream.services.producer import Producer, ProducerSettings
 from stream.services.score import ScoreWorker
+from stream.services.scorers import Scorers
+from stream.services.scoring import Scoring
 from stream.services.seeds import ExpectedWorker, SeedsWorker
 from stream.services.service import Service
 from stream.services.sinks.accepted import accepted_schema
 from stream.services.sinks.files import RunFiles
 from stream.services.sinks.tables import RunTables
+from stream.services.sinks.trace import BatchTrace
 from stream.services.stage import StageService, Worker
 from stream.wire.transport import Wiring
+from triggers.decision.budgets import member_indices
+from triggers.decision.groups import Group, groups_of
 from triggers.decision.prescales import read_prescales
 from triggers.decision.settings import DecisionSettings
-from triggers.errors import BadValue, UnknownName
+from triggers.errors import BadValue
 from triggers.events.formats import SourceFormat
 from triggers.events.open import open_source
 from triggers.events.source import Source
 from triggers.menu.evaluate import Evaluator
 from triggers.menu.load import load_menu
-from triggers.menu.model import Menu, WorkingPointCondition, conditions_of
+from triggers.menu.model import Menu, WorkingPointCondition
 
 PRODUCER = "producer"
 COMBINER = "combiner"
@@ -54,12 +62,35 @@ class ScoreStage:
         section: its configuration.
         version: the version that an alias stands for, loaded.
         names: what conditions may call its score: by version, and by each alias that stands for the version.
+        aliases: that stand for the version.
+        also: versions that score every crossing too, as the menu names them.
+        shadow: a candidate.
     """
 
     stage: str
     section: ScoreSection
     version: LoadedVersion
     names: tuple[str, ...]
+    aliases: tuple[str, ...]
+    also: tuple[LoadedVersion, ...]
+    shadow: LoadedVersion | None
+
+    @property
+    def versions(self) -> tuple[LoadedVersion, ...]:
+        """All versions that the stage begins with."""
+        return (self.version, *self.also, *([self.shadow] if self.shadow else []))
+
+    @property
+    def timeline(self) -> ModelTimeline:
+        """The versions by lumi section, as the configuration says; a new one for each service."""
+        backend, shadow = self.section.backend, self.section.shadow
+        serving = Serving(
+            run_version(self.version, backend),
+            tuple(run_version(version, backend) for version in self.also),
+            None if self.shadow is None else run_version(self.shadow, backend),
+            0.0 if shadow is None else shadow.fraction,
+        )
+        return ModelTimeline(serving, self.aliases)
 
 
 class Assembly:
@@ -104,41 +135,55 @@ class Assembly:
         return tuple(self._score_stage(section) for section in self.config.scores)
 
     def _score_stage(self, section: ScoreSection) -> ScoreStage:
-        version = self.repository.load(section.name, section.version)
-        resolved = version.manifest.version
-        aliases = self.repository.aliases(section.name)
-        names = [f"{section.name}/{resolved}", f"{section.name}@{resolved}"]
-        names += [f"{section.name}@{alias}" for alias, target in aliases.items() if target == resolved]
-        return ScoreStage(f"score:{section.name}", section, version, tuple(names))
+        model, repository = section.name, self.repository
+        version = repository.load(model, section.version)
+        resolved, known = version.manifest.version, repository.versions(model)
+        aliases = section.aliases
+        if aliases is None:
+            aliases = tuple(alias for alias, target in repository.aliases(model).items() if target == resolved)
+        named = versions_named(self.menu, model)
+        wanted = [name for name in named if name in known] if section.also is None else list(section.also)
+        # Algorithms that name the version exactly keep it when another one is swapped in.
+        wanted += [resolved] if resolved in named else []
+        also = {loaded.label: loaded for loaded in (repository.load(model, name) for name in wanted)}
+        shadow = None if section.shadow is None else repository.load(model, section.shadow.version)
+        names = (f"{model}/{resolved}", f"{model}@{resolved}", *(f"{model}@{alias}" for alias in aliases))
+        return ScoreStage(f"score:{model}", section, version, names, aliases, tuple(also.values()), shadow)
+
+    @cached_property
+    def pinned(self) -> ChainConfig:
+        """The configuration with every alias resolved, so that all services of the run mean the same versions."""
+        sections = [
+            stage.section.model_copy(
+                update={
+                    "version": stage.version.manifest.version,
+                    "also": tuple(version.manifest.version for version in stage.also),
+                    "aliases": stage.aliases,
+                    "shadow": stage.section.shadow
+                    and stage.section.shadow.model_copy(
+                        update={"version": stage.shadow and stage.shadow.manifest.version}
+                    ),
+                }
+            )
+            for stage in self.score_stages
+        ]
+        return self.config.model_copy(update={"scores": tuple(sections)})
 
     @cached_property
     def evaluator(self) -> Evaluator:
         """The menu, ready to evaluate."""
-        return Evaluator(self.menu, [name for stage in self.score_stages for name in stage.names])
+        names = [name for stage in self.score_stages for name in stage.timeline.names_in(0)]
+        return Evaluator(self.menu, names)
 
     @cached_property
     def thresholds(self) -> dict[WorkingPointCondition, int]:
-        """The threshold of each working point that the menu names and a configured version has."""
-        found: dict[WorkingPointCondition, int] = {}
-        for algorithm in self.menu.algorithms:
-            for condition in conditions_of(algorithm.expression):
-                if isinstance(condition, WorkingPointCondition):
-                    threshold = self._threshold(condition, algorithm.name)
-                    if threshold is not None:
-                        found[condition] = threshold
-        return found
+        """The threshold of each working point that the menu names and a configured version has, at the start."""
+        return Scoring(self.evaluator, self.timelines).thresholds
 
-    def _threshold(self, condition: WorkingPointCondition, algorithm: str) -> int | None:
-        wanted = f"{condition.model}@{condition.alias}"
-        for stage in self.score_stages:
-            if wanted in stage.names:
-                points = stage.version.manifest.working_points
-                if condition.working_point not in points:
-                    where = f"{self.menu.source}, algorithm {algorithm}"
-                    kind = f"working point of {stage.version.label}"
-                    raise UnknownName(where, kind, condition.working_point, points)
-                return points[condition.working_point].threshold
-        return None
+    @property
+    def timelines(self) -> dict[str, ModelTimeline]:
+        """The versions of each model by lumi section, by stage; new ones for each service."""
+        return {stage.stage: stage.timeline for stage in self.score_stages}
 
     @cached_property
     def decision(self) -> DecisionSettings:
@@ -165,11 +210,12 @@ class Assembly:
 
     def check(self) -> None:
         """Load every part, so that bad input is found before anything starts."""
-        _ = (self.menu, self.source, self.evaluator, self.thresholds, self.decision)
+        _ = (self.menu, self.source, self.evaluator, self.thresholds, self.decision, self.groups, self.exports)
         if next(iter(self.source.batches(1)), None) is None:
             raise SourceEmpty(self.source.info.name)
         for stage in self.score_stages:
-            _ = open_backend(stage.section.backend, stage.version).needed_columns
+            for version in stage.versions:
+                _ = open_backend(stage.section.backend, version).needed_columns
 
     @property
     def delivery(self) -> DeliverySettings:
@@ -228,9 +274,7 @@ class Assembly:
         if stage == expected.STAGE:
             return ExpectedWorker()
         chosen = next(s for s in self.score_stages if s.stage == stage)
-        manifest = chosen.version.manifest
-        backend = open_backend(chosen.section.backend, chosen.version)
-        return ScoreWorker(backend, manifest.name, manifest.version)
+        return ScoreWorker(chosen.timeline, Scorers(lambda: self.repository))
 
     def _producer_settings(self) -> ProducerSettings:
         config = self.config
@@ -262,17 +306,40 @@ class Assembly:
     ) -> Combiner:
         settings = CombinerSettings(
             self.decision,
-            {stage.stage: stage.names for stage in self.score_stages},
-            self.thresholds,
+            self.timelines,
             self.compares_expected,
         )
-        schema = accepted_schema(self.source.info.optional_columns, tuple(settings.score_names))
+        schema = accepted_schema(self.source.info.optional_columns, tuple(settings.models))
         files = RunFiles(folder, schema, peer.incarnation)
-        tables = RunTables(self.menu, self.decision, self.evaluator.not_evaluated)
-        timeline = DecisionTimeline(self.decision, self.menu, self._factors_of if self.config.prescales else None)
+        tables = RunTables(self.menu, self.decision, self.evaluator.not_evaluated, self.groups)
+        factors_of = self._factors_of if self.config.prescales else None
+        timeline = DecisionTimeline(self.decision, self.menu, factors_of, self.evaluator.on_scores)
         return Combiner(
-            peer, wiring, cpu_clock, self.delivery, self.evaluator, settings, timeline, tables, files, leave
+            peer,
+            wiring,
+            cpu_clock,
+            self.delivery,
+            self.evaluator,
+            settings,
+            timeline,
+            tables,
+            files,
+            self.exports,
+            BatchTrace(folder) if self.config.run.trace else None,
+            leave,
         )
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups of algorithms whose crossings are counted."""
+        return groups_of(self.menu, self.decision.budgets, self.evaluator.on_scores)
+
+    @property
+    def exports(self) -> ExportSettings:
+        """The algorithms that the metrics tell of."""
+        section, names = self.config.metrics, {algorithm.index: algorithm.name for algorithm in self.menu.algorithms}
+        chosen = member_indices("metrics.algorithms", section.algorithms, self.menu)
+        return ExportSettings(frozenset({*self.evaluator.on_scores, *(names[i] for i in chosen)}), section.highest)
 
     def _factors_of(self, column: str) -> NDArray[np.int64]:
         section = self.config.prescales

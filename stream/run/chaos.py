@@ -163,6 +163,8 @@ def run_chaos(
         "throughput_ratio": speeds[1] / speeds[0],
         "undisturbed_crossings_per_s": speeds[0],
         "disturbed_crossings_per_s": speeds[1],
+        # Of the disturbed run since its supervisor was last resumed.
+        "memory": {"undisturbed": reference["memory"], "disturbed": disturbed["memory"]},
     }
 
 

@@ -65,7 +65,11 @@ class Conductor(Protocol):
     """What commands need of the supervisor."""
 
     agreements: Agreements
-    service_names: tuple[str, ...]
+
+    @property
+    def service_names(self) -> tuple[str, ...]:
+        """Every service of the run."""
+        ...
 
     def drain(self) -> None:
         """Let the producer make no further batch."""
@@ -95,6 +99,7 @@ def register_commands(control: Control, conductor: Conductor) -> None:
     register_change(control, conductor, DecisionChange.PRESCALE, PrescaleArguments, (COMBINER,))
     register_change(control, conductor, DecisionChange.MASK, MaskArguments, (COMBINER,))
     register_change(control, conductor, DecisionChange.UNMASK, MaskArguments, (COMBINER,))
+    register_change(control, conductor, DecisionChange.EMERGENCY_OFF, Boundary, (COMBINER,))
 
 
 def register_change(
@@ -112,12 +117,13 @@ def register_change(
 
     def run(request: str, found: Boundary, settle: Settle) -> None:
         change = Change(request, str(kind), found.model_dump(exclude={"at"}))
-        conductor.agreements.begin(change, targets, _boundary(found.at), _lumi_section_of(settle))
+        conductor.agreements.begin(change, targets, boundary(found.at), _lumi_section_of(settle))
 
     control.register(Command(str(kind), arguments, run))
 
 
-def _boundary(at: At | None) -> int | None:
+def boundary(at: At | None) -> int | None:
+    """The lumi section that is asked for; None: the next."""
     return at if isinstance(at, int) else None
 
 
@@ -142,7 +148,7 @@ class Commands:
         """Make no batch of a lumi section and those after it, until `resume`."""
         change = Change(request, "pause", {})
         agreements = self._conductor.agreements
-        agreements.begin(change, (), _boundary(found.at), _lumi_section_of(settle), hold=True)
+        agreements.begin(change, (), boundary(found.at), _lumi_section_of(settle), hold=True)
 
     def resume(self, _: str, __: NoArguments, settle: Settle) -> None:
         """End all pauses."""
@@ -170,7 +176,7 @@ class Commands:
             _lumi_section_of(settle)(outcome)
 
         change = Change(request, "stop", {})
-        self._conductor.agreements.begin(change, (), _boundary(found.at), end, hold=True)
+        self._conductor.agreements.begin(change, (), boundary(found.at), end, hold=True)
 
     def cut(self, _: str, found: CutArguments, settle: Settle) -> None:
         """Cut a stage replica off from producer and combiner for some seconds; for tests and `l1chain chaos`."""

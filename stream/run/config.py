@@ -20,6 +20,9 @@ from triggers.strict_yaml import StrictModel, parse_yaml, validated
 
 PHYSICS_ORBITS_PER_LUMI_SECTION: Final = 2**18
 
+MOST_ALSO: Final = 8
+"""Versions that a stage runs beside the one that decides."""
+
 _Count = Annotated[int, Field(ge=1)]
 
 
@@ -27,11 +30,19 @@ class _Section(StrictModel):
     model_config = ConfigDict(strict=False)
 
 
+class KeepSection(_Section):
+    """How many runs stay in `run.out`, and what they may take; null: no limit (`docs/run-folder.md`)."""
+
+    runs: _Count | None = None
+    bytes: _Count | None = None
+
+
 class RunSection(_Section):
     """How long a run is and where its folder goes.
 
     Attributes:
         out: folder in which each run makes a folder of its own.
+        keep: limits within which old runs in it are kept, when a run has ended.
         lumi_sections: how many to run; null: until the source ends.
         orbits_per_lumi_section: 2^18 in the LHC; demos use short ones.
         colliding_bunches: crossings an orbit.
@@ -39,15 +50,18 @@ class RunSection(_Section):
         pace: live mode: crossings come at this factor of real time, and what is too late is dead time; null: as fast
             as the chain takes them, without loss.
         buffer_s: in live mode, how late a crossing may be.
+        trace: write a line for each decided batch to `batches.csv` (`docs/run-folder.md`).
     """
 
     out: Path = Path("runs")
+    keep: KeepSection = KeepSection()
     lumi_sections: _Count | None = None
     orbits_per_lumi_section: _Count = PHYSICS_ORBITS_PER_LUMI_SECTION
     colliding_bunches: Annotated[int, Field(ge=1, le=SLOTS_PER_ORBIT)] = 2544
     filling_scheme: str | None = None
     pace: Annotated[float, Field(gt=0)] | None = None
     buffer_s: Annotated[float, Field(ge=0)] = 1.0
+    trace: bool = False
 
     @property
     def crossings_per_lumi_section(self) -> int:
@@ -141,19 +155,67 @@ class CrossingMaskSection(_Section):
     calibration_gap: bool = False
 
 
-class SeedsSection(_Section):
-    """The stage that evaluates the menu's conditions."""
+def require_replicas(replicas: int, external: bool) -> None:
+    """Refuse a stage that could never have a replica.
 
-    replicas: _Count = 1
+    Raises:
+        ValueError: it is one.
+    """
+    if not replicas and not external:
+        raise ValueError("no replicas, and none may join; set replicas to 1 or more, or external to true")
+
+
+class SeedsSection(_Section):
+    """The stage that evaluates the menu's conditions.
+
+    Attributes:
+        replicas: that the run starts.
+        external: whether replicas on other hosts may join and leave (`l1chain join`).
+    """
+
+    replicas: Annotated[int, Field(ge=0)] = 1
+    external: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> SeedsSection:
+        require_replicas(self.replicas, self.external)
+        return self
+
+
+class ShadowSection(_Section):
+    """A candidate beside the version that decides, and the part of the crossings that it scores."""
+
+    version: str = "candidate"
+    fraction: Annotated[float, Field(gt=0, le=1)] = 0.1
 
 
 class ScoreSection(_Section):
-    """A stage that runs one model version; `version` may be an alias."""
+    """A stage that runs a model; versions may be aliases; `replicas` and `external` as for seeds.
+
+    Attributes:
+        name: of the model.
+        version: that decides, until another one is swapped in.
+        backend: that runs it.
+        also: versions that score every crossing too, for menus that name them; null: those that the menu names, as far
+            as the repository has them.
+        shadow: a candidate beside it.
+        aliases: what the menu may call the version that decides, whichever that is; null: the aliases that stand for
+            `version` when the run starts.
+    """
 
     name: str
     version: str = "production"
     backend: str = "onnxruntime"
-    replicas: _Count = 1
+    also: Annotated[tuple[str, ...], Field(max_length=MOST_ALSO)] | None = None
+    shadow: ShadowSection | None = None
+    aliases: tuple[str, ...] | None = None
+    replicas: Annotated[int, Field(ge=0)] = 1
+    external: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> ScoreSection:
+        require_replicas(self.replicas, self.external)
+        return self
 
 
 class ModelsSection(_Section):
@@ -172,9 +234,19 @@ class BudgetSection(_Section):
 
 
 class MetricsSection(_Section):
-    """Where Prometheus finds the run's metrics; port 0 takes a free one, null exports none."""
+    """What Prometheus gets to know of the run (`docs/metrics.md`).
+
+    Attributes:
+        address: where it finds the metrics; port 0 takes a free one, null exports none.
+        algorithms: algorithms or groups of the menu that are exported one by one, beside those on scores.
+        highest: how many further algorithms are, those with the highest rates.
+        l1_rate_limit_hz: L1 accepts in a simulated second above which the alert for them fires.
+    """
 
     address: Annotated[str, Field(pattern=r"^[^:\s]+:\d{1,5}$")] | None = "127.0.0.1:0"
+    algorithms: tuple[str, ...] = ()
+    highest: Annotated[int, Field(ge=0, le=512)] = 50
+    l1_rate_limit_hz: Annotated[float, Field(gt=0)] = 100_000.0
 
 
 class SecuritySection(_Section):
@@ -199,6 +271,35 @@ class SecuritySection(_Section):
             raise ValueError(f"other hosts reach {self.address} and there are no keys; {remedy}")
         if self.commands is not None and self.keys is None:
             raise ValueError("commands from other hosts need keys; make some with `l1chain keys make DIR`, set keys")
+        return self
+
+
+_Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class NetworkSection(_Section):
+    """How other hosts reach a run with `transport: tcp` (`docs/scaling.md`).
+
+    Attributes:
+        control_port, data_port, results_port: of supervisor, producer and combiner; null: free ones.
+        advertise: host name by which others reach `security.address`; null: by that address.
+    """
+
+    control_port: _Port | None = None
+    data_port: _Port | None = None
+    results_port: _Port | None = None
+    advertise: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The fixed ports by socket."""
+        named = {"control": self.control_port, "data": self.data_port, "results": self.results_port}
+        return {name: port for name, port in named.items() if port is not None}
+
+    @model_validator(mode="after")
+    def _check(self) -> NetworkSection:
+        if len(set(self.ports.values())) < len(self.ports):
+            raise ValueError("two sockets have one port; give each its own")
         return self
 
 
@@ -255,6 +356,7 @@ class ChainConfig(_Section):
     batch: BatchSection = BatchSection()
     delivery: DeliverySection = DeliverySection()
     security: SecuritySection = SecuritySection()
+    network: NetworkSection = NetworkSection()
 
     @model_validator(mode="after")
     def _check(self) -> ChainConfig:
@@ -263,6 +365,8 @@ class ChainConfig(_Section):
         for kind, names in (("budgets", [b.name for b in self.budgets]), ("scores", [s.name for s in self.scores])):
             if len(set(names)) < len(names):
                 raise ValueError(f"two {kind} of one name; give each its own")
+        if self.transport is not Transport.TCP and (self.seeds.external or any(s.external for s in self.scores)):
+            raise ValueError("external stages are reached by tcp; set transport: tcp, or leave external out")
         return self
 
     @property

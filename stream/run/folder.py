@@ -22,10 +22,10 @@ from stream.services.sinks.files import CHECKPOINT_FOLDER
 from triggers.errors import BadValue, FileMissing, FileUnreadable
 from triggers.strict_yaml import validated
 
-_LOCK: Final = "lock"
+LOCK_FILE: Final = "lock"
 _INCARNATION: Final = "incarnation"
 _CHANGES: Final = "changes.jsonl"
-_BLOCK: Final = 1000
+_BLOCK: Final = 1_000_000
 """Incarnations that are set aside at a time, so that the file is not written for each."""
 
 
@@ -69,7 +69,7 @@ class RunState:
         Raises:
             BadValue: there is one.
         """
-        with (self.checkpoint / _LOCK).open("w") as lock:
+        with (self.checkpoint / LOCK_FILE).open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -78,7 +78,7 @@ class RunState:
             yield
 
     def next_incarnations(self) -> int:
-        """A number above all incarnations of the run so far; a thousand from there on are this supervisor's."""
+        """A number above all incarnations of the run so far; a million from there on are this supervisor's."""
         path = self.checkpoint / _INCARNATION
         last = int(path.read_text()) if path.exists() else 0
         write_whole(path, str(last + _BLOCK).encode())

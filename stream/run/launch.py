@@ -112,7 +112,7 @@ class ProcessLauncher:
             "control": self._wiring.control,
             "folder": self._wiring.folder,
             "run_folder": str(self._run_folder),
-            "config": self._assembly.config.model_dump_json(),
+            "config": self._assembly.pinned.model_dump_json(),
         }
 
     def pid(self, name: str) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Final
 
 from stream.run.assembly import COMBINER, PRODUCER
@@ -13,6 +14,8 @@ from stream.services.delivery import DeliverySettings, Peer
 
 _STARTING_S: Final = 300.0
 """A service that compiles kernels for the first time may take minutes before its first heartbeat."""
+_JOINING_S: Final = 60.0
+"""A replica on another host loads before it compiles, and beats from then on."""
 
 
 @dataclass
@@ -29,6 +32,7 @@ class Member:
         followed: number of the last START that it acknowledged.
         has_ended: whether it said GOODBYE, or failed.
         deaths: incarnations that died since the last commit of the run.
+        is_external: whether it came from another host by itself (`l1chain join`).
     """
 
     peer: Peer
@@ -40,6 +44,7 @@ class Member:
     followed: int = 0
     has_ended: bool = False
     deaths: int = 0
+    is_external: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Members:
     """All services of a run.
 
     Args:
-        names: of the services.
+        names: of the services that the run starts.
         services: starts and kills them.
         delivery: when a service counts as lost.
         incarnation: the last one that was given to any service of the run.
@@ -97,6 +102,24 @@ class Members:
         self.services.start(member.peer)
         return member
 
+    def adopt(self, stage: str) -> Member:
+        """Take in a replica of a stage from another host, under the first name that is free."""
+        self.incarnation += 1
+        names = (f"{stage}.{k}" for k in count())
+        name = next(name for name in names if name not in self._members)
+        member = Member(Peer(name, self.incarnation), time.monotonic(), is_external=True)
+        self._members[name] = member
+        return member
+
+    def release(self, member: Member) -> None:
+        """Let a replica on another host go."""
+        self.retired.append(member.peer)
+        del self._members[member.peer.name]
+
+    def how_dead(self, member: Member) -> str | None:
+        """How a service ended; None while it lives, as far as this host can tell."""
+        return None if member.is_external else self.services.how_dead(member.peer.name)
+
     def present(self, peer: Peer) -> Member | None:
         """The service behind a message; None for an incarnation that was replaced."""
         member = self._members.get(peer.name)
@@ -114,8 +137,9 @@ class Members:
                 continue
             if was_away:
                 member.heard = now
-            how = self.services.how_dead(member.peer.name)
-            limit_s = self.delivery.lost_after_s if member.has_beaten else _STARTING_S
+            how = self.how_dead(member)
+            starting_s = _JOINING_S if member.is_external else _STARTING_S
+            limit_s = self.delivery.lost_after_s if member.has_beaten else starting_s
             if how is None and now - member.heard > limit_s:
                 how = f"was silent for {now - member.heard:.1f} s"
             if how is not None:
@@ -129,8 +153,8 @@ class Members:
 
     @property
     def all_ready(self) -> bool:
-        """Whether every service said HELLO."""
-        return len(self._members) == len(self.names) and all(member.is_ready for member in self)
+        """Whether every service that the run starts said HELLO."""
+        return all(name in self._members and self._members[name].is_ready for name in self.names)
 
     def situation(self) -> Situation | None:
         """Who is reached where; None while producer or combiner have not said it."""
@@ -158,7 +182,7 @@ class Members:
         return {
             member.peer.name: {
                 "incarnation": member.peer.incarnation,
-                "pid": self.services.pid(member.peer.name),
+                "pid": None if member.is_external else self.services.pid(member.peer.name),
                 "ready": member.followed > 0,
                 "silent_s": round(now - member.heard, 2),
                 "deaths": member.deaths,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from stream.errors import AddressInUse
+from stream.run.memory_curves import MemoryCurve
 
 SETTING = "metrics.address"
 
@@ -21,18 +23,21 @@ class Telemetry:
     """The latest report of each service.
 
     Args:
-        models: name, version and digest of each model in use.
+        facts: families that say what does not change in the course of the run.
 
     Attributes:
         restarts: how often each service was started again.
+        memory: of each process, in the course of the run.
     """
 
-    def __init__(self, models: tuple[tuple[str, str, str], ...] = ()) -> None:
-        self.models = models
+    def __init__(self, facts: Iterable[Metric] = ()) -> None:
+        self.facts = tuple(facts)
+        self._heard: dict[str, float] = {}
         self._payloads: dict[str, dict[str, Any]] = {}
         self._metrics: dict[str, str] = {}
         self._spent_before_ns: dict[str, int] = {}
         self.restarts: dict[str, int] = {}
+        self.memory: dict[str, MemoryCurve] = {}
 
     def retire(self, service: str) -> None:
         """A service is replaced: what it spent stays spent."""
@@ -43,7 +48,15 @@ class Telemetry:
     def update(self, service: str, payload: dict[str, Any], metrics: str) -> None:
         """Take a service's report, its metrics in the Prometheus text format."""
         self._payloads[service] = payload
-        self._metrics[service] = metrics
+        if metrics:  # not every report brings them
+            self._metrics[service] = metrics
+        self._heard[service] = time.monotonic()
+        if isinstance(resident := payload.get("resident_bytes"), int):
+            self.sample(service, resident)
+
+    def sample(self, service: str, resident_bytes: int) -> None:
+        """Take the memory of a process as it is now."""
+        self.memory.setdefault(service, MemoryCurve()).add(time.monotonic(), resident_bytes)
 
     def note(self, service: str, metrics: str) -> None:
         """Take the metrics of somebody who reports nothing else."""
@@ -53,12 +66,21 @@ class Telemetry:
         """What the service told last; empty before its first report."""
         return self._payloads.get(service, {})
 
+    def payloads(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every service with what it told last."""
+        yield from self._payloads.items()
+
     def cpu_ns(self) -> dict[str, int]:
         """CPU time of each service since its start."""
         return {
             service: int(payload.get("cpu_ns", 0)) + self._spent_before_ns.get(service, 0)
             for service, payload in self._payloads.items()
         }
+
+    def silence_s(self) -> dict[str, float]:
+        """How long ago each service reported last."""
+        now = time.monotonic()
+        return {service: now - heard for service, heard in list(self._heard.items())}
 
     def families(self) -> Iterator[Metric]:
         """All services' metrics; the samples of one family stand together and tell their service."""
@@ -91,10 +113,18 @@ class _TelemetryCollector(Collector):
         for service, spent_ns in self._telemetry.cpu_ns().items():
             cpu.add_metric([service], spent_ns / 1e9)
         yield cpu
-        info = GaugeMetricFamily("l1chain_model_info", "A model version in use.", labels=["model", "version", "digest"])
-        for labels in self._telemetry.models:
-            info.add_metric(labels, 1.0)
-        yield info
+        silence = GaugeMetricFamily(
+            "l1chain_service_silence_seconds", "Time since a service reported last.", labels=["service"]
+        )
+        restarts = CounterMetricFamily(
+            "l1chain_service_restarts", "How often a service was started again.", labels=["service"]
+        )
+        for service, seconds in self._telemetry.silence_s().items():
+            silence.add_metric([service], seconds)
+            restarts.add_metric([service], self._telemetry.restarts.get(service, 0))
+        yield silence
+        yield restarts
+        yield from self._telemetry.facts
 
 
 class MetricsServer:

@@ -33,6 +33,8 @@ def wiring_of(config: ChainConfig, run: int, control: str, folder: str, context:
         address=config.security.address,
         security=security_of(config),
         max_frame_bytes=frame_limit(config.batch.crossings),
+        ports=config.network.ports,
+        advertised=config.network.advertise,
     )
 
 

@@ -41,6 +41,7 @@ class OfflineScores:
 
     Attributes:
         versions: the version, NAME/VERSION, behind each score name that can be supplied.
+        digests: the digest of each of these versions.
         thresholds: the threshold of each working point that the menu names and a version has.
     """
 
@@ -52,6 +53,7 @@ class OfflineScores:
             ModelError: a version is there, but damaged, or no backend runs it.
         """
         self.versions: dict[str, str] = {}
+        self.digests: dict[str, str] = {}
         self.thresholds: dict[WorkingPointCondition, int] = {}
         self._backends: dict[str, Backend] = {}
         self._muon_phi = muon_phi
@@ -64,6 +66,7 @@ class OfflineScores:
                 if version.label not in self._backends:
                     self._backends[version.label] = exact_backend(version)
                 self.versions[wanted.score] = version.label
+                self.digests[version.label] = version.digest
                 if isinstance(condition, WorkingPointCondition):
                     where = f"{menu.source}, algorithm {algorithm.name}"
                     self.thresholds[condition] = _threshold(condition, version, where)

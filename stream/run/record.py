@@ -48,7 +48,7 @@ def opening_record(assembly: Assembly, run: int, folder: Path, started: datetime
         "finished": None,
         "host": {"cores": os.cpu_count(), "python": platform.python_version()}
         | {name: version(name) for name in _LIBRARIES},
-        "config": json.loads(assembly.config.model_dump_json()),
+        "config": json.loads(assembly.pinned.model_dump_json()),
         "source": {"name": assembly.source.info.name, "missing": list(assembly.source.info.missing)},
         "menu": _menu(assembly),
         "models": _models(assembly),
@@ -71,6 +71,8 @@ def run_record(opening: dict[str, Any], result: dict[str, Any] | None, telemetry
         record["cpu_ns_per_crossing"] = _cpu_by_service(telemetry, decided)
         record["source_ns_per_crossing"] = telemetry.payload(PRODUCER).get("source_ns", 0) / decided
         record["restarts"] = telemetry.restarts
+        record["received_bytes_per_crossing"] = _received_by_service(telemetry, decided)
+        record["memory"] = {service: curve.summary() for service, curve in telemetry.memory.items()}
     return record
 
 
@@ -131,11 +133,22 @@ def _models(assembly: Assembly) -> list[dict[str, Any]]:
             "name": stage.version.manifest.name,
             "version": stage.version.manifest.version,
             "digest": stage.version.digest,
+            "aliases": list(stage.aliases),
+            "also": {version.manifest.version: version.digest for version in stage.also},
             "backend": stage.section.backend,
             "replicas": stage.section.replicas,
         }
         for stage in assembly.score_stages
     ]
+
+
+def _received_by_service(telemetry: Telemetry, decided: int) -> dict[str, float]:
+    """Bytes that each kind of service received of others, per crossing, replicas added up."""
+    received: dict[str, float] = {}
+    for service, payload in telemetry.payloads():
+        kind = service.rpartition(".")[0] or service
+        received[kind] = received.get(kind, 0.0) + payload.get("received_bytes", 0) / decided
+    return received
 
 
 def _cpu_by_service(telemetry: Telemetry, decided: int) -> dict[str, float]:

@@ -1,17 +1,13 @@
 """`l1chain replay`: menus over recorded crossings, evaluated in parallel, decided and added up in order.
 
-Batches are evaluated by threads (the kernels release the interpreter's lock); one thread decides and counts them in
-order, so neither the batch size nor the number of threads changes a digit (`docs/replay.md`).
+An executor evaluates batches anywhere; one thread decides and counts them in order, so neither the batch size nor who
+evaluates changes a digit (`docs/replay.md`).
 """
 
 from __future__ import annotations
 
-import os
-import queue
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -20,16 +16,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from models.repository import Repository
-from stream.run.offline import OfflineScores
+from stream.run.evaluation import BlockEvaluator
+from stream.run.executors import Executor, ThreadExecutor
 from stream.run.replay_files import ExclusiveWriter
-from stream.services.batches import Block, cut
-from stream.services.seeds import decided_rows
 from triggers.decision.settings import DecisionSettings
 from triggers.errors import BadValue
 from triggers.events.crossings import column_view
-from triggers.events.schema import OBJECT_COLUMNS
 from triggers.events.source import Source
-from triggers.menu.evaluate import Evaluator, SparseBits
 from triggers.menu.model import Menu
 from triggers.studies.compare import Comparison
 from triggers.studies.curves import Curve, CurveTally
@@ -41,8 +34,6 @@ from triggers.studies.study import MAX_PILEUP_BIN, Crossings, MenuStudy
 from triggers.studies.tally import CrossingTally
 
 BATCH_CROSSINGS: Final = 16_384
-_AHEAD: Final = 3
-"""Batches in work for each thread, so that none waits for the one that counts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +74,6 @@ class RateOptions:
     luminosity: float | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class _Evaluated:
-    block: Block
-    fired: tuple[SparseBits, ...]
-    curves: tuple[SparseBits | None, ...]
-
-
 @dataclass
 class _Axes:
     """Which bin a crossing's lumi section and process have, and the weights of all bins."""
@@ -108,11 +92,8 @@ class _Axes:
         weight = float(self.by_pileup.sums.sum())
         return float(self.pileup_moment.sums[0]) / weight if weight > 0 else None
 
-    def crossings(self, block: Block) -> Crossings:
-        """The decided crossings of the next block, counted."""
-        rows = block.rows
-        if block.context is not None:
-            rows = rows.filter(pa.array(~block.context))
+    def crossings(self, rows: pa.RecordBatch) -> Crossings:
+        """The next decided crossings, counted."""
         names = rows.schema.names
         has_weights = "weight" in names
         weights = np.ones(len(rows))
@@ -159,27 +140,20 @@ class Replay:
     Args:
         menus: one or two, in the order A, B.
         repository: where model versions are.
-        threads: how many evaluate; None: one for each core.
+        executor: what evaluates; by default threads, one for each core.
     """
 
     def __init__(
         self,
         menus: tuple[ReplayMenu, ...],
         repository: Repository,
-        threads: int | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self._menus = menus
-        self._threads = threads or len(os.sched_getaffinity(0))
-        every = tuple(algorithm for part in menus for algorithm in part.menu.algorithms)
-        every += tuple(a for part in menus if part.curve for a in part.curve.menu.algorithms)
-        self._scores: queue.SimpleQueue[OfflineScores] = queue.SimpleQueue()
-        for _ in range(self._threads):
-            scores = OfflineScores(replace(menus[0].menu, algorithms=every), repository)
-            self._scores.put(scores)
-        self._versions: Mapping[str, str] = scores.versions
-        self._evaluators = tuple(Evaluator(part.menu, scores.names) for part in menus)
-        self._curves = tuple(Evaluator(part.curve.menu, scores.names) if part.curve else None for part in menus)
-        for part, evaluator in zip(menus, self._evaluators, strict=True):
+        self._executor = executor or ThreadExecutor()
+        curves = tuple(part.curve.menu if part.curve else None for part in menus)
+        self._evaluator = BlockEvaluator(tuple(part.menu for part in menus), curves, repository, self._executor.threads)
+        for part, evaluator in zip(menus, self._evaluator.evaluators, strict=True):
             if part.curve and part.curve.seed in evaluator.not_evaluated:
                 reason = evaluator.not_evaluated[part.curve.seed]
                 raise BadValue("--curve", f"'{part.curve.seed}' is not evaluated: it {reason}", "choose another seed")
@@ -214,13 +188,13 @@ class Replay:
         if len(self._menus) > 1:
             comparison = Comparison(self._menus[0].menu, self._menus[1].menu, *studies)
         axes = _Axes()
-        for part in self._evaluated(self._blocks(source, selection, batch_crossings)):
-            crossings = axes.crossings(part.block)
+        for part in self._executor.evaluated(self._evaluator, source, selection, batch_crossings):
+            crossings = axes.crossings(part.crossings)
             decisions = [study.add(crossings, bits) for study, bits in zip(studies, part.fired, strict=True)]
             if comparison is not None:
                 fired, decided = (part.fired[0], part.fired[1]), (decisions[0], decisions[1])
                 for writer, only in zip(exclusive, comparison.add(crossings, fired, decided), strict=True):
-                    writer.add(part.block, crossings.first, only)
+                    writer.add(part.whole, crossings.first, only)
             for tally, variants, decision in zip(curves, part.curves, decisions, strict=True):
                 if tally is not None and variants is not None:
                     tally.add(crossings, variants, decision.final_rows, decision.final_words)
@@ -245,47 +219,6 @@ class Replay:
             seconds=time.monotonic() - begun,
         )
 
-    def _blocks(self, source: Source, selection: Selection, size: int) -> Iterator[Block]:
-        used = [*self._evaluators, *(evaluator for evaluator in self._curves if evaluator)]
-        neighbours = any("bx" in evaluator.needed_columns for evaluator in used)
-        return cut(selection.batches(source.batches(size), neighbours), size, neighbours)
-
-    def _evaluated(self, blocks: Iterator[Block]) -> Iterator[_Evaluated]:
-        """The blocks with their bits, in order; some are evaluated ahead."""
-        waiting: deque[Future[_Evaluated]] = deque()
-        with ThreadPoolExecutor(self._threads, "replay") as pool:
-            try:
-                for block in blocks:
-                    waiting.append(pool.submit(self._evaluate, block))
-                    if len(waiting) > _AHEAD * self._threads:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
-
-    def _evaluate(self, block: Block) -> _Evaluated:
-        columns = {name: column_view(block.rows.column(name)) for name in ("orbit", "bx", *OBJECT_COLUMNS)}
-        wanted = [*self._evaluators, *(evaluator for evaluator in self._curves if evaluator)]
-        scores: dict[str, NDArray[np.int32]] = {}
-        supply = self._scores.get()
-        try:
-            if any(evaluator.score_conditions for evaluator in wanted):
-                scores = supply.of_rows(block.rows)
-            thresholds = supply.thresholds
-        finally:
-            self._scores.put(supply)
-
-        def bits_of(evaluator: Evaluator) -> SparseBits:
-            found = evaluator.objects(columns, block.context)
-            found = evaluator.complete(found, scores, thresholds, block.context)
-            rows = found.rows if block.context is None else decided_rows(found.rows, block.context)
-            return SparseBits(rows, found.words)
-
-        fired = tuple(bits_of(evaluator) for evaluator in self._evaluators)
-        return _Evaluated(block, fired, tuple(bits_of(e) if e else None for e in self._curves))
-
     def _normalisation(self, axes: _Axes, options: RateOptions) -> Normalisation:
         weight = float(axes.by_section.sums.sum())
         bunches = self._menus[0].settings.colliding_bunches
@@ -300,14 +233,14 @@ class Replay:
         return replace(norm, sentences=norm.sentences + sentences)
 
     def _result(self, k: int, study: MenuStudy, curve: CurveTally | None) -> MenuResult:
-        part, evaluator = self._menus[k], self._evaluators[k]
+        part, evaluator = self._menus[k], self._evaluator.evaluators[k]
         used = {wanted.score for wanted in evaluator.score_conditions}
         return MenuResult(
             label=part.label,
             menu=part.menu,
             study=study,
             not_evaluated=evaluator.not_evaluated,
-            scores={name: version for name, version in self._versions.items() if name in used},
+            scores={name: version for name, version in self._evaluator.versions.items() if name in used},
             prescales=part.prescales,
             without_prescale=part.without_prescale,
             curve=curve,

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from stream.services.batches import Block
+from stream.run.evaluation import WholeCrossings
 from triggers.errors import FileExists, FileUnreadable
 from triggers.events.show import crossing_record
 from triggers.menu.model import Menu
@@ -55,14 +55,14 @@ class ExclusiveWriter:
         self._names = {algorithm.index: algorithm.name for algorithm in menu.algorithms}
         self._writer: pq.ParquetWriter | None = None
 
-    def add(self, block: Block, first: int, only: OnlyOne) -> None:
-        """Add the crossings of a block, whose first decided crossing has that number in the replay."""
+    def add(self, whole: WholeCrossings, first: int, only: OnlyOne) -> None:
+        """Add crossings; the first one of `whole` has the number `first` in the replay."""
         self.n_crossings += len(only.rows)
         room = MAX_WRITTEN - self.n_written
         if not room or not len(only.rows):
             return
         rows, words = only.rows[:room], only.words[:room]
-        events = block.events(rows)
+        events = whole.events(rows)
         bits = np.unpackbits(np.ascontiguousarray(words).astype("<u8").view(np.uint8), axis=1, bitorder="little")
         kept_by = [[self._names[index] for index in np.flatnonzero(row).tolist()] for row in bits]
         for place in range(min(len(rows), _EXAMPLES - len(self.examples))):

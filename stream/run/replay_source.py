@@ -14,12 +14,16 @@ from triggers.events.source import Source, SourceInfo
 class Samples:
     """Event files as one source, in the order given; unlike a run, times may start again with each file.
 
+    Attributes:
+        files: the files.
+
     Raises:
         L1ChainError: a file is missing, damaged or of another kind, or has other columns than the first.
     """
 
     def __init__(self, paths: Sequence[str]) -> None:
-        self._sources: list[Source] = [open_source([file]) for file in event_files(paths)]
+        self.files = tuple(event_files(paths))
+        self._sources: list[Source] = [open_source([file]) for file in self.files]
         infos = [source.info for source in self._sources]
         for info in infos[1:]:
             differing = set(info.optional_columns) ^ set(infos[0].optional_columns)
@@ -33,6 +37,7 @@ class Samples:
             sum(known) if len(known) == len(counts) else None,
             infos[0].optional_columns,
             tuple(dict.fromkeys(sentence for info in infos for sentence in info.missing)),
+            tuple(dict.fromkeys(part for info in infos for part in info.lacking)),
         )
 
     def batches(self, n_rows: int) -> Iterator[pa.RecordBatch]:

@@ -24,14 +24,18 @@ from stream.run.agreement import Agreements
 from stream.run.assembly import COMBINER, PRODUCER, Assembly
 from stream.run.commands import register_commands
 from stream.run.control import Control
+from stream.run.facts import facts_of, register_changes
 from stream.run.folder import RunState, make_run_folder, remove_sockets
-from stream.run.launch import Launcher, launcher
+from stream.run.launch import launcher
 from stream.run.members import Member, Members
 from stream.run.metrics import MetricsServer, Telemetry
+from stream.run.model_commands import register_model_commands
 from stream.run.network import wiring_of
 from stream.run.record import check_inputs, opening_record, run_record, write_record
+from stream.run.recruiting import Recruiter
 from stream.run.remote_commands import RemoteCommands
 from stream.services.delivery import Peer, peer_of
+from stream.services.memory import export_memory, resident_bytes
 from stream.wire.fields import Fields
 from stream.wire.inbox import Inbox, Message
 from stream.wire.messages import Header, Kind, pack_json
@@ -104,23 +108,23 @@ class Supervisor:
     ) -> None:
         self._assembly, self._observers = assembly, observers or Observers()
         self._resume, self._make_context = resume, context
-        models = tuple(
-            (s.version.manifest.name, s.version.manifest.version, s.version.digest) for s in assembly.score_stages
-        )
-        self._telemetry = Telemetry(models)
+        self._telemetry = Telemetry(facts_of(assembly))
         self._run = int(resume[1]["run"], 16) if resume else secrets.randbits(63) | 1
-        self.service_names = assembly.service_names
+        self._own_names = assembly.service_names
         self._seen = _Seen()
-        self._is_draining = False
+        self._is_draining = self._is_over = False
         self._end = 0
         self._interrupts = 0
         self._registry = CollectorRegistry()
         self._refusals = Refusals(self._registry, _log)
+        export_memory(self._registry)
+        register_changes(self._registry, lambda: self.agreements.changes)
         self._folder = assembly.config.run.out
         self._control: Socket
         self._inbox: Inbox
         self._next_note = 0.0
         self._members: Members
+        self._recruiter: Recruiter
         self.agreements: Agreements
 
     def run(self) -> dict[str, Any]:
@@ -156,6 +160,11 @@ class Supervisor:
 
     # What commands need
 
+    @property
+    def service_names(self) -> tuple[str, ...]:
+        """Every service of the run, those on other hosts included."""
+        return tuple(member.peer.name for member in self._members)
+
     def tell(self, name: str, kind: Kind, payload: dict[str, Any] | None = None) -> None:
         """Send a message to the present incarnation of a service."""
         self._send(self._members[name].peer.identity, kind, payload)
@@ -188,6 +197,11 @@ class Supervisor:
             "services": self._members.status(),
         }
 
+    def _models_told(self) -> list[dict[str, Any]]:
+        """The models as the combiner sees them."""
+        told: list[dict[str, Any]] = self._telemetry.payload(COMBINER).get("models", [])
+        return told
+
     # The run
 
     def _conduct(self, state: RunState) -> None:
@@ -205,22 +219,25 @@ class Supervisor:
             services = launcher(self._assembly, wiring, state.folder)
             stack.callback(services.join)
             last = state.next_incarnations()
-            self._members = Members(self.service_names, services, self._assembly.delivery, last)
+            self._members = Members(self._own_names, services, self._assembly.delivery, last)
             present = self._present
+            self._recruiter = Recruiter(self._assembly, self._run, self._members)
             self.agreements = Agreements(self.tell, present, state.keep, state.changes())
             commands = Control(state.folder, wiring)
             stack.callback(commands.close)
             register_commands(commands, self)
+            register_model_commands(commands, self, self._assembly, self._models_told)
             self._open_remote_commands(plan, commands)
             stack.enter_context(self._interrupts_counted())
             try:
-                for name in self.service_names:
+                for name in self._own_names:
                     self._members.launch(name)
+                self._invite(endpoint)
                 self._follow(commands)
             except RunFailed as error:
                 self._seen.failure = error
             finally:
-                self._end_all(services)
+                self._end_all()
 
     def _open_remote_commands(self, wiring: Wiring, commands: Control) -> None:
         address = self._assembly.config.security.commands
@@ -279,6 +296,9 @@ class Supervisor:
 
     def _replace(self, member: Member, how: str) -> None:
         name = member.peer.name
+        if member.is_external:
+            self._let_go(member, f"{how}; its batches go to others")
+            return
         limit = self._assembly.config.delivery.restarts
         if member.deaths >= limit:
             words = self._seen.last_words.get(name, "")
@@ -290,6 +310,23 @@ class Supervisor:
         if name != PRODUCER and self._members[PRODUCER].is_ready:
             self.tell(PRODUCER, Kind.LOST, {"identity": member.peer.identity.decode()})
         self._members.launch(name)
+
+    def _invite(self, endpoint: str) -> None:
+        """Say what stages wait for, if nobody of this host does their work."""
+        for stage in self._recruiter.waiting():
+            place = endpoint.removeprefix("tcp://")
+            self._observers.notice(f"{stage} waits for `l1chain join --connect {place} --stage {stage}` on other hosts")
+
+    def _let_go(self, member: Member, how: str) -> None:
+        """Do without a replica on another host."""
+        name = member.peer.name
+        self._observers.notice(f"{name}: {how}")
+        _log.warning("%s: %s", name, how)
+        self._telemetry.retire(name)
+        if self._members[PRODUCER].is_ready:
+            self.tell(PRODUCER, Kind.LOST, {"identity": member.peer.identity.decode()})
+        self._members.release(member)
+        self.agreements.leave(name)
 
     def _give_orders(self) -> None:
         members = self._members
@@ -312,9 +349,19 @@ class Supervisor:
         if time.monotonic() >= self._next_note:
             self._next_note = time.monotonic() + _NOTE_S
             self._telemetry.note(_WHERE, generate_latest(self._registry).decode())
+            self._telemetry.sample(_WHERE, resident_bytes())
 
     def _receive(self, message: Message) -> None:
         peer, kind = peer_of(message.sender, _WHERE), message.header.kind
+        if kind is Kind.JOIN:
+            if self._is_over:
+                return
+            answer, joined = self._recruiter.answer(message.sender, message.json())
+            self._control.send_multipart([message.sender, *answer], zmq.DONTWAIT)
+            if joined is not None:
+                self._observers.notice(f"{joined.name} joined from another host")
+                self.agreements.join(joined.name)
+            return
         member = self._members.present(peer)
         if member is None:
             if kind is Kind.HEARTBEAT:
@@ -338,6 +385,8 @@ class Supervisor:
                 member.has_ended = kind is Kind.GOODBYE
                 if member.has_ended and peer.name == COMBINER:
                     self._seen.result = payload.get("result")
+                if member.has_ended and member.is_external and not self._is_over:
+                    self._let_go(member, "left")
             case Kind.FAILED:
                 self._on_failure(member, payload)
             case Kind.PREPARED | Kind.AGREED | Kind.CHANGED:
@@ -373,7 +422,9 @@ class Supervisor:
     def _on_failure(self, member: Member, payload: dict[str, Any]) -> None:
         """Bad input ends the run, that of the source after what was good is decided; whatever else is tried again."""
         name, fields = member.peer.name, Fields(payload, _WHERE)
-        if payload.get("is_input"):
+        if member.is_external:
+            self._let_go(member, f"failed on its host: {payload.get('message')}")
+        elif payload.get("is_input"):
             failure = L1ChainError(*(fields.text(part) for part in ("where", "what", "remedy")))
             if self._seen.failure is None:
                 self._seen.failure = failure
@@ -385,13 +436,14 @@ class Supervisor:
             self._seen.last_words[name] = f"{payload.get('message')}\n{trace}"
             _log.error("%s failed: %s", name, trace)
 
-    def _end_all(self, services: Launcher) -> None:
+    def _end_all(self) -> None:
+        self._is_over = True
         deadline = time.monotonic() + _GOODBYE_S
         for peer in self._members.retired:
             self._send(peer.identity, Kind.STOP)
         asked = 0.0
         while time.monotonic() < deadline:
-            waiting = [m for m in self._members if not m.has_ended and services.how_dead(m.peer.name) is None]
+            waiting = [m for m in self._members if not m.has_ended and self._members.how_dead(m) is None]
             if not waiting:
                 return
             if time.monotonic() - asked > _ORDER_AGAIN_S:

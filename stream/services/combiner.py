@@ -15,14 +15,17 @@ from stream.services.changes import Change
 from stream.services.combiner_metrics import CombinerMetrics
 from stream.services.decision_changes import DecisionTimeline
 from stream.services.delivery import DeliverySettings, Peer, Position
+from stream.services.exported import ExportedAlgorithms, ExportSettings
 from stream.services.fold import Accepted, CombinerSettings, Fold, Result, ResultReader
 from stream.services.latency import DurationHistogram
 from stream.services.service import Frames, Order, Service
+from stream.services.shadow_metrics import ShadowMetrics
 from stream.services.sinks.accepted import accepted_batch
 from stream.services.sinks.checkpoint import Committed
 from stream.services.sinks.committer import Commit, Committer
 from stream.services.sinks.files import RunFiles
 from stream.services.sinks.tables import RunTables
+from stream.services.sinks.trace import BatchTrace
 from stream.services.watchers import Watchers
 from stream.wire.columns import ROWS, decode_batch, encode_column
 from stream.wire.messages import Header, Kind
@@ -40,6 +43,7 @@ _FARTHEST: Final = 1 << 16
 class _Pending:
     header: Header
     results: dict[str, Result] = field(default_factory=dict)
+    versions: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -66,6 +70,8 @@ class Combiner(Service):
         timeline: DecisionTimeline,
         tables: RunTables,
         files: RunFiles,
+        exports: ExportSettings = ExportSettings(),  # noqa: B008 — frozen
+        trace: BatchTrace | None = None,
         leave: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(peer, wiring, cpu_clock, delivery, leave)
@@ -93,8 +99,10 @@ class Combiner(Service):
         self._committer: Committer | None = None
         self._watchers: Watchers | None = None
         self._result: dict[str, Any] | None = None
-        self._metrics = CombinerMetrics(self.registry, evaluator.evaluated, settings.decision, tables.total)
+        self._trace = trace
+        self._metrics = CombinerMetrics(self.registry, ExportedAlgorithms(evaluator.evaluated, exports), tables)
         self._metrics.watch_queue(lambda: len(self._pending))
+        self.registry.register(ShadowMetrics(self._fold.scoring))
 
     def open(self) -> str:
         """Bind the results socket, compile the decision, and go back to the last commit."""
@@ -118,7 +126,8 @@ class Combiner(Service):
 
     def start(self, order: Order) -> None:
         """Connect to the producer; a new one begins at the last commit."""
-        if order.data == self._data_endpoint:
+        # With a fixed port, a new producer has the endpoint of the old one.
+        if (order.data, order.epoch) == (self._data_endpoint, self._epoch):
             return
         if self._data is not None:
             self._roll_back()
@@ -132,11 +141,12 @@ class Combiner(Service):
         self._data.send_multipart(self._ready)
 
     def prepare(self, change: Change) -> None:
-        """Check that a column or an algorithm exists."""
-        self._timeline.check(change)
+        """Check that a column, an algorithm or a version's working points exist."""
+        if not self._fold.scoring.check(change):
+            self._timeline.check(change)
 
     def change(self, change: Change) -> None:
-        """Follow a change of the decision."""
+        """Follow a change of the decision or of a model."""
         self._fold.follow(change)
 
     def progress(self) -> dict[str, Any]:
@@ -149,6 +159,7 @@ class Combiner(Service):
             "committed": self._committed.position.sequence,
             "problem": self._committer.problem if self._committer else None,
             "watch": self._watchers.endpoint if self._watchers else None,
+            "models": self._fold.scoring.summary(),
         }
         return now if self._result is None else {**now, "result": self._result}
 
@@ -159,6 +170,8 @@ class Combiner(Service):
             self._committer.socket.close(linger=0)
         if self._watchers is not None:
             self._watchers.close()
+        if self._trace is not None:
+            self._trace.close()
 
     def turn(self) -> None:
         """Decide what is complete, commit what is due, and end when everything is."""
@@ -199,7 +212,8 @@ class Combiner(Service):
             raise ProtocolError(self.where, f"unexpected {header.kind.name}")
         if header.epoch != self._epoch:
             raise ProtocolError(self.where, "a result for a producer that was replaced", Refusal.REPLAYED)
-        stage = self.payload(frames).get("stage")
+        told = self.payload(frames)
+        stage = told.get("stage")
         if not isinstance(stage, str) or stage not in self._stages:
             raise ProtocolError(self.where, "the result of no stage of this run")
         place = self._fold.position.sequence
@@ -210,12 +224,14 @@ class Combiner(Service):
                 self._answer(self._answers[header.sequence])
             return
         # Before it is known to be sound, a result must not say what others of its batch have to agree with.
-        result = self._reader.read(stage, header, frames[1:])
+        result = self._reader.read(stage, header, frames[1:], told.get("version"))
         pending = self._pending_of(header)
         if stage in pending.results:
             self._metrics.duplicate_results.inc()
             return
         pending.results[stage] = result
+        if "version" in told:
+            pending.versions.append(str(told["version"]))
         self._metrics.stage_latency(stage, (time.monotonic_ns() - header.sent_ns) / 1e9)
 
     def _pending_of(self, header: Header) -> _Pending:
@@ -239,6 +255,8 @@ class Combiner(Service):
             decided = self._fold.decide(header, batch.results)
             accepted = decided if len(decided.rows) else None
             self._note_latency(header)
+            if self._trace is not None:
+                self._trace.add(header, batch.versions)
         answer = _Answer(header, accepted, now, is_read_out=accepted is None)
         self._answers[header.sequence] = answer
         self._answer(answer)
@@ -311,6 +329,7 @@ class Combiner(Service):
             accepted.algorithms,
             accepted.final,
             accepted.scores,
+            accepted.versions,
         )
         answer.is_read_out = True
         self._read_out.append((header.sequence, batch))
@@ -395,6 +414,7 @@ class Combiner(Service):
             "seconds": seconds,
             "latency_ms": self._latency.summary_ms(),
             "expected": self._fold.check_summary(),
+            "scoring": self._fold.scoring.summary(),
             **self._fold.tables.finish(end["produced"]),
         }
         committer.write(lambda: self._files.write(rates, segments))

@@ -54,7 +54,7 @@ class _Decisions(Collector):
         """Totals, accepts by algorithm and group, dead time, what budgets and rules held back, present settings."""
         yield from self._totals()
         yield from self._dead_time()
-        yield self._algorithms()
+        yield from self._algorithms()
         yield from self._groups()
         yield from self._budgets()
         yield from self._present()
@@ -73,11 +73,12 @@ class _Decisions(Collector):
         tables = self._tables
         causes = ((cause.name.lower(), tables.dead.get(cause.name.lower(), 0)) for cause in DeadTime)
         yield _counters("l1chain_crossings_dead", "Crossings that a paced run did not take.", "cause", causes)
-        blocked = ((str(rule), n) for rule, n in zip(tables.settings.rules, tables.total.blocked, strict=False))
+        counts = zip(tables.settings.rules, tables.total.blocked.tolist(), strict=False)
+        blocked = ((str(rule), n) for rule, n in counts)
         what = "Crossings of the final OR that a trigger rule blocked."
         yield _counters("l1chain_trigger_rule_blocked_crossings", what, "rule", blocked)
 
-    def _algorithms(self) -> Metric:
+    def _algorithms(self) -> Iterator[Metric]:
         counts = self._tables.total
         accepts = CounterMetricFamily(
             "l1chain_algorithm_accepts",
@@ -88,24 +89,30 @@ class _Decisions(Collector):
         for step, by_algorithm in zip(STEPS, counts.by_step, strict=True):
             for algorithm in chosen:
                 accepts.add_metric([algorithm.name, step], float(by_algorithm[algorithm.index]))
-        return accepts
+        yield accepts
+        shares = ((algorithm.name, self._tables.shares[algorithm.index]) for algorithm in chosen)
+        what = "Crossings of the final OR, each shared equally among the algorithms that keep it."
+        yield _counters("l1chain_algorithm_proportional_accepts", what, "algorithm", shares)
 
     def _groups(self) -> Iterator[Metric]:
         groups = self._tables.groups
         accepts = CounterMetricFamily(
-            "l1chain_group_accepts", "Crossings of the final OR that a group of algorithms keeps.", ["group", "step"]
+            "l1chain_group_accepts",
+            "Crossings of the final OR that a group of algorithms keeps.",
+            labels=["group", "step"],
         )
         for name, (final, pure) in groups.of(GroupKind.MENU).items():
             accepts.add_metric([name, "final"], final)
             accepts.add_metric([name, "pure"], pure)
         yield accepts
-        (final, pure), *_ = groups.of(GroupKind.SCORES).values()
+        final, pure = groups.of(GroupKind.SCORES).get(GroupKind.SCORES, (0, 0))
         what = "Crossings of the final OR that algorithms on scores keep; pure: that nothing else keeps."
         yield _counters("l1chain_ad_accepts", what, "step", (("final", final), ("pure", pure)))
 
     def _budgets(self) -> Iterator[Metric]:
         tables = self._tables
-        suppressed = ((b.name, n) for b, n in zip(tables.settings.budgets, tables.total.suppressed, strict=True))
+        counts = zip(tables.settings.budgets, tables.total.suppressed.tolist(), strict=True)
+        suppressed = ((budget.name, n) for budget, n in counts)
         what = "Crossings that a budget suppressed."
         yield _counters("l1chain_budget_suppressed_crossings", what, "budget", suppressed)
         passed = ((name, final) for name, (final, _) in tables.groups.of(GroupKind.BUDGET).items())

@@ -76,6 +76,11 @@ class Dispatcher:
         return len(self._flights)
 
     @property
+    def sequences(self) -> Iterable[int]:
+        """The batches without a decision, the oldest first."""
+        return self._flights.keys()
+
+    @property
     def is_working(self) -> bool:
         """Whether any stage has a batch to do."""
         return any(stage.waiting or any(r.in_flight for r in stage.replicas.values()) for stage in self.stages.values())

@@ -16,6 +16,8 @@ from stream.services.changes import Change
 from stream.services.decision_changes import DecisionTimeline
 from stream.services.delivery import DeadTime, Position
 from stream.services.expected import ExpectedCheck
+from stream.services.model_changes import ModelTimeline
+from stream.services.scoring import Scoring
 from stream.services.service import Frames
 from stream.services.sinks.tables import RunTables
 from stream.services.snapshot import pack_array, pack_state, unpack_into, unpack_state
@@ -24,7 +26,6 @@ from stream.wire.messages import Header
 from triggers.decision.decide import Counts, DecisionSettings, DecisionState, decide
 from triggers.events.schema import ALGORITHM_WORDS
 from triggers.menu.evaluate import Evaluator, SparseBits
-from triggers.menu.model import WorkingPointCondition
 
 _EXPECTED_WORDS: Final = 2 * ALGORITHM_WORDS
 _WHERE: Final = "service combiner"
@@ -36,32 +37,40 @@ class CombinerSettings:
 
     Attributes:
         decision: prescales, budgets, masks.
-        score_names: by score stage, the names under which conditions know its score.
-        thresholds: of the working points that the menu names.
+        models: the versions in each lumi section, by score stage.
         compare_expected: whether an `expected` stage sends the source's own bits.
     """
 
     decision: DecisionSettings
-    score_names: Mapping[str, tuple[str, ...]]
-    thresholds: Mapping[WorkingPointCondition, int]
+    models: Mapping[str, ModelTimeline]
     compare_expected: bool
 
     @property
     def stages(self) -> frozenset[str]:
         """The stages whose results a decision needs."""
-        needed = {seeds.STAGE, *self.score_names}
+        needed = {seeds.STAGE, *self.models}
         return frozenset(needed | {expected.STAGE} if self.compare_expected else needed)
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """The accepted crossings of a batch: rows of the batch, bits before prescale, bits that kept them, scores."""
+    """The accepted crossings of a batch.
+
+    Attributes:
+        header: of the batch.
+        rows: of the batch.
+        algorithms: bits before prescale.
+        final: bits that kept them.
+        scores: by score stage, of the version that decides.
+        versions: that version, by score stage.
+    """
 
     header: Header
     rows: NDArray[np.uint32]
     algorithms: NDArray[np.uint64]
     final: NDArray[np.uint64]
     scores: dict[str, NDArray[np.int32]]
+    versions: dict[str, str]
 
 
 Result = list[NDArray[Any]]
@@ -71,22 +80,30 @@ class ResultReader:
     """Reads the columns of results, checked."""
 
     def __init__(self, settings: CombinerSettings, n_words: int) -> None:
+        self._models = settings.models
         shapes: dict[str, tuple[pa.Field, ...]] = {
             seeds.STAGE: (ROWS, words_field(n_words)),
             expected.STAGE: (ROWS, words_field(_EXPECTED_WORDS)),
-            **dict.fromkeys(settings.score_names, (SCORE,)),
         }
         self._decoders = {
-            stage: [ColumnDecoder(field, f"{_WHERE}, result of {stage}") for field in shapes[stage]]
+            stage: [ColumnDecoder(field, f"{_WHERE}, result of {stage}") for field in shapes.get(stage, (SCORE, ROWS))]
             for stage in settings.stages
         }
 
-    def read(self, stage: str, header: Header, frames: Frames) -> Result:
+    def read(self, stage: str, header: Header, frames: Frames, version: object = None) -> Result:
         """The columns of a stage's result.
 
+        Args:
+            stage: whose result it is.
+            header: of the batch.
+            frames: the columns.
+            version: the model version that made it, as a score stage says.
+
         Raises:
-            ProtocolError: they are not such columns, or not of that batch.
+            ProtocolError: they are not such columns, or not of that batch, or of another version than is due.
         """
+        if stage in self._models:
+            return self._read_scores(stage, header, frames, version)
         sparse, decoders = stage == seeds.STAGE, self._decoders[stage]
         if len(frames) != len(decoders):
             what = f"{len(frames)} columns, expected {len(decoders)}"
@@ -97,6 +114,23 @@ class ResultReader:
             columns.append(decoder.decode(frame.buffer, rows))
         if sparse:
             check_rows(columns[0].astype(np.uint32, copy=False), header.crossings, f"{_WHERE}, result of {stage}")
+        return columns
+
+    def _read_scores(self, stage: str, header: Header, frames: Frames, version: object) -> Result:
+        """Scores by version; with a shadow, then its rows and its scores."""
+        where, serving = f"{_WHERE}, result of {stage}", self._models[stage].serving_in(header.lumi_section)
+        if version != serving.production.label:
+            what = f"scores of {version} in lumi section {header.lumi_section}, which has {serving.production.label}"
+            raise ProtocolError(where, what)
+        n_scored, n_shadow = len(serving.scored), 0 if serving.shadow is None else 2
+        if len(frames) != n_scored + n_shadow:
+            raise ProtocolError(where, f"{len(frames)} columns, expected {n_scored + n_shadow}", Refusal.FRAMES)
+        score, rows = self._decoders[stage]
+        columns: Result = [score.decode(frame.buffer, header.crossings) for frame in frames[:n_scored]]
+        if n_shadow:
+            chosen = rows.decode(frames[n_scored].buffer)
+            check_rows(chosen.astype(np.uint32, copy=False), header.crossings, where)
+            columns += [chosen, score.decode(frames[-1].buffer, len(chosen))]
         return columns
 
 
@@ -117,12 +151,14 @@ class Fold:
         self._check = ExpectedCheck(evaluator.evaluated)
         self._lumi_section = 0
         self.position = Position()
+        self.scoring = Scoring(evaluator, settings.models)
 
     def warm_up(self) -> None:
         """Compile the decision, or load it from the cache."""
         settings, n_budgets = self._settings.decision, len(self._settings.decision.budgets)
         nothing = SparseBits(np.zeros(1, np.uint32), np.zeros((1, ALGORITHM_WORDS), np.uint64))
-        decide(settings, DecisionState(n_budgets), Counts(n_budgets), nothing, np.zeros(1, np.int64))
+        decision = decide(settings, DecisionState(n_budgets), Counts(n_budgets), nothing, np.zeros(1, np.int64))
+        RunTables.warm_up(decision.final_words)
 
     def decide(self, header: Header, results: Mapping[str, Result]) -> Accepted:
         """Decide a batch.
@@ -132,23 +168,24 @@ class Fold:
         """
         self._advance(header)
         rows, words = results[seeds.STAGE]
-        by_stage = {stage: results[stage][0] for stage in self._settings.score_names}
-        scores = {name: by_stage[stage] for stage, names in self._settings.score_names.items() for name in names}
-        bits = self._evaluator.complete(SparseBits(rows, words), scores, self._settings.thresholds)
+        scores = self.scoring.scores(results)
+        bits = self._evaluator.complete(SparseBits(rows, words), scores, self.scoring.thresholds)
         if self._settings.compare_expected:
             self._check.add(bits, results[expected.STAGE][1])
         counts = Counts(len(self._current.budgets))
         decision = decide(self._current, self._state, counts, bits, header.first + bits.rows.astype(np.int64))
         counts.crossings = header.crossings
-        self.tables.add(counts)
+        self.tables.add(counts, decision.final_words)
         accepted = decision.rows
         algorithms = bits.words[np.searchsorted(bits.rows, accepted)]
-        kept = {stage: values[accepted] for stage, values in by_stage.items()}
-        return Accepted(header, accepted, algorithms, decision.words, kept)
+        self.scoring.count(results, self.tables)
+        kept = {stage: results[stage][0][accepted] for stage in self._settings.models}
+        return Accepted(header, accepted, algorithms, decision.words, kept, self.scoring.versions)
 
     def follow(self, change: Change) -> None:
         """Follow a change; it may hold already in the lumi section to which a commit led back."""
         self._timeline.add([change])
+        self.scoring.follow(change, self._lumi_section)
         if self._lumi_section:
             self._current = self._timeline.settings_in(self._lumi_section)
             self.tables.use(self._current, self._timeline.masked_names(self._current))
@@ -178,6 +215,7 @@ class Fold:
             "decision": pack_state(self._state),
             "expected": {"crossings": self._check.crossings, "differing": pack_array(self._check.differing)},
             "tables": self.tables.snapshot(),
+            "scores": self.scoring.snapshot(),
         }
 
     def restore(self, position: Position, packed: dict[str, Any], rows: list[dict[str, Any]]) -> None:
@@ -199,6 +237,7 @@ class Fold:
         self._check.crossings = int(packed["expected"]["crossings"])
         unpack_into(self._check.differing, packed["expected"]["differing"])
         self.tables.restore(packed["tables"], rows)
+        self.scoring.restore(packed["scores"])
 
     def _advance(self, header: Header) -> None:
         place, found = self.position, Position(header.sequence, header.lumi_section, header.first)
@@ -221,3 +260,4 @@ class Fold:
             self._current = self._timeline.settings_in(self._lumi_section)
             masked = self._timeline.masked_names(self._current)
             self.tables.start_lumi_section(self._lumi_section, self._current, masked)
+            self.scoring.start_lumi_section(self._lumi_section)

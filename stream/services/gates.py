@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import Final
+
+_SMOOTHING: Final = 0.2
+_SHORTEST_S: Final = 1e-3
 
 
 class Gates:
@@ -17,16 +22,17 @@ class Gates:
         self._closed |= closed
         self._end = end or self._end
 
-    def agree(self, change: str, wanted: int | None, current: int) -> int | None:
+    def agree(self, change: str, wanted: int | None, current: int, lead: int = 0) -> int | None:
         """Close the gate of a lumi section for a change; None if that has begun.
 
         Args:
             change: its id; a change that has a gate keeps it.
             wanted: lumi section; None: the next.
             current: the lumi section that has begun, 0 if none has.
+            lead: whole lumi sections that pass before the next one that is free.
         """
         if change not in self._closed:
-            lumi_section = current + 1 if wanted is None else wanted
+            lumi_section = current + 1 + lead if wanted is None else wanted
             if lumi_section <= current:
                 return None
             self._closed[change] = lumi_section
@@ -45,3 +51,35 @@ class Gates:
     def is_end(self, lumi_section: int) -> bool:
         """Whether the run ends before the lumi section."""
         return self._end is not None and lumi_section >= self._end
+
+
+class Speed:
+    """How fast the producer makes crossings, to tell which lumi section begins when.
+
+    Args:
+        now: monotonic clock, s.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._ticked = now
+        self._made = 0
+        self._per_s = 0.0
+
+    def add(self, crossings: int) -> None:
+        """Count crossings that were made."""
+        self._made += crossings
+
+    def tick(self, now: float) -> None:
+        """Look at the clock; about ten times a second."""
+        self._per_s += _SMOOTHING * (self._made / max(now - self._ticked, _SHORTEST_S) - self._per_s)
+        self._ticked, self._made = now, 0
+
+    def lumi_sections_in(self, seconds: float, size: int, made: int) -> int:
+        """How many lumi sections after the present one begin before that time is over.
+
+        Args:
+            seconds: from now on.
+            size: crossings in a lumi section.
+            made: of the present lumi section.
+        """
+        return max(0, math.ceil((self._per_s * seconds - (size - made)) / size))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import zmq
@@ -26,6 +27,10 @@ class Heart:
         peer: whose heart it is.
         settings: how often, and when the supervisor counts as lost.
         leave: ends the process, for a service that does not end by itself when it is an orphan; None in a thread.
+
+    Attributes:
+        heard: when the supervisor last answered, s.
+        is_orphan: whether it has been silent for too long.
     """
 
     def __init__(
@@ -35,7 +40,7 @@ class Heart:
         self._wanted: tuple[str, ...] = (wiring.control,)
         self._sockets: dict[str, Socket] = {}
         self._stop = threading.Event()
-        self._heard = time.monotonic()
+        self.heard = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"heart of {peer.name}", daemon=True)
         self.is_orphan = False
 
@@ -59,7 +64,9 @@ class Heart:
             while True:
                 self._connect()
                 for socket in self._sockets.values():
-                    socket.send(message, zmq.NOBLOCK)
+                    # In one process, a socket whose peer has ended takes nothing more.
+                    with suppress(zmq.Again):
+                        socket.send(message, zmq.NOBLOCK)
                 if self._stop.wait(self._settings.heartbeat_s):
                     return
                 self._listen()
@@ -81,8 +88,8 @@ class Heart:
             while socket.poll(0):
                 socket.recv_multipart()
                 if endpoint == self._wiring.control:
-                    self._heard = now
-        silence_s = now - self._heard
+                    self.heard = now
+        silence_s = now - self.heard
         given_up_s = _ORPHAN_FACTOR * self._settings.lost_after_s
         self.is_orphan = silence_s > given_up_s
         if silence_s > given_up_s + _LAST_RESORT_S and self._leave is not None:

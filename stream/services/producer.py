@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -18,7 +18,7 @@ from stream.errors import ProtocolError, Refusal, RunFailed
 from stream.services.batches import Block
 from stream.services.delivery import DeadTime, DeliverySettings, Peer, Position, peer_of
 from stream.services.dispatch import Dispatcher, Replica
-from stream.services.gates import Gates
+from stream.services.gates import Gates, Speed
 from stream.services.pace import Pace, PacedClock
 from stream.services.plan import Plan, PlanSettings
 from stream.services.service import Frames, Order, Service
@@ -77,6 +77,7 @@ class Producer(Service):
         self._gates = Gates()
         self._clock = PacedClock(settings.pace) if settings.pace else None
         self._origin_ns = 0
+        self._clock_starts_at: int | None = None
         self._newest: dict[str, int] = defaultdict(int)
         self._known_columns = {*REQUIRED.names, *source.info.optional_columns}
         self._combiner: Peer | None = None
@@ -95,6 +96,7 @@ class Producer(Service):
         self._ending: str | None = None
         self._end_sent = 0.0
         self._ticked = time.monotonic()
+        self._speed = Speed(self._ticked)
         self._rows = ColumnDecoder(ROWS, self.where)
         self._data: Socket | None = None
         self._produced_metric = Counter(
@@ -106,6 +108,11 @@ class Producer(Service):
         queue.labels("held").set_function(lambda: len(self._held))
         for name, stage in self._dispatcher.stages.items():
             queue.labels(name).set_function(partial(lambda stage: len(stage.waiting), stage))
+        in_flight = Gauge("l1chain_crossings_in_flight", "Crossings sent out, not decided.", registry=self.registry)
+        in_flight.set_function(lambda: sum(self._held[s][0].crossings for s in self._dispatcher.sequences))
+        age = Gauge("l1chain_queue_age_seconds", "Age of the oldest batch.", ["queue"], registry=self.registry)
+        age.labels("window").set_function(lambda: self._age_s(self._dispatcher.sequences))
+        age.labels("held").set_function(lambda: self._age_s(self._held))
 
     def open(self) -> str:
         """Bind the data socket."""
@@ -122,6 +129,11 @@ class Producer(Service):
         self._gates.restore(order.gates or {}, order.end)
         if order.is_draining:
             self.drain()
+
+    def _age_s(self, sequences: Iterable[int]) -> float:
+        """How long ago the oldest of some batches was made."""
+        oldest = next(iter(sequences), None)
+        return 0.0 if oldest is None else (time.monotonic_ns() - self._held[oldest][0].sent_ns) / 1e9
 
     def drain(self) -> None:
         """Make no further batch."""
@@ -145,9 +157,13 @@ class Producer(Service):
     def _agree(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Close the gate of a lumi section that has not begun."""
         change, at = str(payload.get("id")), payload.get("at")
+        lead_s = Fields(payload, self.where).number("lead_ms", 0) / 1000
+        lead = self._speed.lumi_sections_in(
+            lead_s, self._settings.plan.crossings_per_lumi_section, self._produced.get(self._lumi_section, 0)
+        )
         if self._ending is not None:
             return {"id": change, "error": f"the run ends ({self._ending})"}
-        lumi_section = self._gates.agree(change, at if isinstance(at, int) else None, self._lumi_section)
+        lumi_section = self._gates.agree(change, at if isinstance(at, int) else None, self._lumi_section, lead)
         if lumi_section is None:
             return {"id": change, "error": f"lumi section {at} has begun; the next is {self._lumi_section + 1}"}
         return {"id": change, "lumi_section": lumi_section}
@@ -187,6 +203,7 @@ class Producer(Service):
         """Send again what is overdue, and give up who is silent."""
         now = time.monotonic()
         # Whoever stopped this process or kept it busy did not let it hear the others.
+        self._speed.tick(now)
         was_away, self._ticked = now - self._ticked > self.delivery.lost_after_s / 2, now
         for peer, replica in self._dispatcher.peers.items():
             replica.heard = now if was_away else replica.heard
@@ -213,7 +230,9 @@ class Producer(Service):
             return self._combiner is not None
         there = {name: len(stage.replicas) for name, stage in self._dispatcher.stages.items()}
         is_late = time.monotonic() - self._combiner_since > _IMPATIENCE_S
-        self._has_begun = all(there[name] >= (1 if is_late else n) for name, n in self._settings.replicas.items())
+        self._has_begun = all(
+            there[name] >= (1 if is_late else max(1, n)) for name, n in self._settings.replicas.items()
+        )
         return self._has_begun
 
     def _make_all(self) -> None:
@@ -224,6 +243,10 @@ class Producer(Service):
             self._emit(timed)
 
     def _make_due(self, clock: PacedClock) -> None:
+        if self._clock_starts_at is not None and self._peek() is not None:
+            # Not before the first crossings are there: time in which a source is prepared is not the beam's.
+            clock.start_at(self._clock_starts_at, time.monotonic_ns())
+            self._clock_starts_at = None
         while (timed := self._peek()) is not None:
             now_ns, end = time.monotonic_ns(), self._end_of(timed)
             if clock.due_ns(end) > now_ns:
@@ -317,6 +340,7 @@ class Producer(Service):
         self._lumi_section = header.lumi_section
         self._produced[header.lumi_section] = self._produced.get(header.lumi_section, 0) + header.crossings
         self._produced_metric.inc(header.crossings)
+        self._speed.add(header.crossings)
 
     # Messages
 
@@ -406,7 +430,7 @@ class Producer(Service):
             if self._origin_ns:
                 self._clock.start(self._origin_ns)
             else:
-                self._clock.start_at(crossing, time.monotonic_ns())
+                self._clock_starts_at = crossing
             self._last_cause = DeadTime.RECOVERY if crossing else None
 
     def _columns(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from stream.services.stage import Columns, Result, Worker
 from stream.wire.columns import ROWS, words_field
+from stream.wire.messages import Header
 from triggers.events.crossings import batch_of, column_view
 from triggers.menu.evaluate import Evaluator
 
@@ -21,7 +22,7 @@ class SeedsWorker(Worker):
         self._evaluator = evaluator
         self.columns = evaluator.needed_columns
 
-    def work(self, columns: Columns, context: NDArray[np.bool_] | None) -> Result:
+    def work(self, columns: Columns, context: NDArray[np.bool_] | None, _: Header) -> Result:
         """`rows` and `words` of the crossings with at least one bit."""
         bits = self._evaluator.objects(columns, context)
         rows = bits.rows if context is None else decided_rows(bits.rows, context)
@@ -30,7 +31,7 @@ class SeedsWorker(Worker):
     def warm_up(self) -> None:
         """Compile the kernel, or load it from the cache."""
         batch = batch_of({"bx": np.zeros(1, np.uint16)})
-        self.work({name: column_view(batch.column(name)) for name in self.columns}, None)
+        self._evaluator.objects({name: column_view(batch.column(name)) for name in self.columns}, None)
 
     def register(self, registry: CollectorRegistry) -> None:
         """No metrics of its own: the combiner counts bits."""
@@ -46,7 +47,7 @@ class ExpectedWorker(Worker):
 
     columns = ("expected", "expected_known")
 
-    def work(self, columns: Columns, context: NDArray[np.bool_] | None) -> Result:
+    def work(self, columns: Columns, context: NDArray[np.bool_] | None, _: Header) -> Result:
         """For every decided crossing: `words`, the expected ones and after them which are known."""
         both = np.concatenate([columns["expected"], columns["expected_known"]], axis=1)
         words = both if context is None else both[~context]

@@ -17,6 +17,7 @@ from stream.errors import ProtocolError, RunFailed
 from stream.services.changes import Change
 from stream.services.delivery import DeliverySettings, Peer
 from stream.services.heart import Heart
+from stream.services.memory import export_memory, resident_bytes
 from stream.wire.inbox import Inbox, Message
 from stream.wire.messages import Header, Kind, pack_json, unpack_json
 from stream.wire.refusals import Refusals
@@ -24,6 +25,8 @@ from stream.wire.transport import Socket, Wiring
 from triggers.errors import BadValue, L1ChainError
 
 STATUS_PERIOD_S: Final = 0.5
+METRICS_PERIOD_S: Final = 2.0
+"""Writing all metrics as text takes milliseconds: not every STATUS brings them."""
 _POLL_MS: Final = 100
 _TICK_S: Final = 0.1
 _MESSAGES_IN_A_ROW: Final = 64
@@ -92,13 +95,18 @@ class Service(ABC):
         self._handlers: dict[Socket, Handler] = {}
         self._inboxes: dict[Socket, Inbox] = {}
         self._poller = zmq.Poller()
-        self._running = False
+        self._running = True
         self._is_started = False
         self._control: Socket | None = None
         self._endpoint: str | None = None
         self._leave = leave
         self._heart = Heart(wiring, peer, delivery, leave)
         self._refusals = Refusals(self.registry, self.log)
+        self.failure: Exception | None = None
+        self._received_before = 0
+        self._next_metrics = 0.0
+        if leave is not None:
+            export_memory(self.registry)
 
     @abstractmethod
     def open(self) -> str | None:
@@ -125,6 +133,22 @@ class Service(ABC):
         """
         raise BadValue(self.where, f"a change of kind '{change.kind}'", "ask another service")
 
+    def begin_prepare(self, change: Change) -> None:
+        """Call `prepare` and answer, here or later: `tell_prepared`."""
+        try:
+            self.prepare(change)
+        except L1ChainError as error:
+            self.tell_prepared(change, error)
+        else:
+            self.tell_prepared(change)
+
+    def tell_prepared(self, change: Change, error: L1ChainError | None = None) -> None:
+        """Tell that a change can be made, or why it cannot."""
+        answer: dict[str, Any] = {"id": change.id}
+        if error is not None:
+            answer["error"] = {"where": error.where, "what": error.what, "remedy": error.remedy}
+        self.tell(Kind.PREPARED, answer)
+
     def change(self, change: Change) -> None:  # noqa: B027 — most services have nothing that changes
         """Follow an agreed change from its lumi section on; prepared before, unless this service is a new one."""
 
@@ -149,7 +173,6 @@ class Service(ABC):
         self._heart.start()
         try:
             self._endpoint = self.open()
-            self._running = True
             self._tell_hello()
             self._loop()
             if not self._heart.is_orphan:
@@ -167,6 +190,11 @@ class Service(ABC):
             if self._heart.is_orphan and self._leave is not None:
                 self._leave()
 
+    @property
+    def is_well(self) -> bool:
+        """Whether the service has its orders and the supervisor answers its heartbeats; any thread may ask."""
+        return self._is_started and time.monotonic() - self._heart.heard < self.delivery.lost_after_s
+
     def listen(self, socket: Socket, handler: Handler) -> None:
         """Give every message of a socket to a handler; the socket is closed at the end."""
         self._handlers[socket] = handler
@@ -183,6 +211,7 @@ class Service(ABC):
         """Close a socket before the end."""
         if socket is not None:
             self._poller.unregister(socket)
+            self._received_before += self._inboxes[socket].received_bytes
             del self._handlers[socket], self._inboxes[socket]
             socket.close(linger=0)
 
@@ -212,6 +241,7 @@ class Service(ABC):
 
     def tell_failure(self, error: Exception) -> None:
         """Tell the supervisor that this service failed, and why."""
+        self.failure = error
         payload: dict[str, Any] = {"message": str(error) or type(error).__name__}
         if isinstance(error, L1ChainError):
             payload |= {"where": error.where, "what": error.what, "remedy": error.remedy}
@@ -254,7 +284,7 @@ class Service(ABC):
             case Kind.STOP:
                 self.finish()
             case Kind.PREPARE:
-                self._on_prepare(Change.from_json(self.payload(frames), self.where))
+                self.begin_prepare(Change.from_json(self.payload(frames), self.where))
             case Kind.CHANGE:
                 change = Change.from_json(self.payload(frames), self.where)
                 self.change(change)
@@ -275,17 +305,16 @@ class Service(ABC):
         self._is_started = True
         self.tell(Kind.STARTED, {"round": order.round})
 
-    def _on_prepare(self, change: Change) -> None:
-        answer: dict[str, Any] = {"id": change.id}
-        try:
-            self.prepare(change)
-        except L1ChainError as error:
-            answer["error"] = {"where": error.where, "what": error.what, "remedy": error.remedy}
-        self.tell(Kind.PREPARED, answer)
-
     def _tell_hello(self) -> None:
         self.tell(Kind.HELLO, {"service": self.name, "endpoint": self._endpoint})
 
     def _tell_status(self, kind: Kind) -> None:
         cpu_ns = self._cpu_clock() - self._cpu_start_ns if self._cpu_start_ns else 0
-        self.tell(kind, {"cpu_ns": cpu_ns, **self.progress()}, generate_latest(self.registry))
+        received = self._received_before + sum(inbox.received_bytes for inbox in self._inboxes.values())
+        about = {"cpu_ns": cpu_ns, "received_bytes": received}
+        if self._leave is not None:
+            about["resident_bytes"] = resident_bytes()
+        metrics, now = b"", time.monotonic()
+        if kind is Kind.GOODBYE or now >= self._next_metrics:
+            metrics, self._next_metrics = generate_latest(self.registry), now + METRICS_PERIOD_S
+        self.tell(kind, {**about, **self.progress()}, metrics)

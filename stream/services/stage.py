@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Histogram
 
 from stream.errors import ProtocolError
+from stream.services.background import Background
+from stream.services.changes import Change
 from stream.services.delivery import DeliverySettings, Peer
 from stream.services.service import Frames, Order, Service
 from stream.wire.columns import ColumnDecoder, encode_column, event_field
 from stream.wire.messages import Header, Kind, pack_json
 from stream.wire.transport import Socket, Wiring
+from triggers.errors import BadValue
 
 CREDITS: Final = 2
 """Batches that a replica may hold: one being worked on, one ready."""
@@ -37,8 +40,23 @@ class Worker(ABC):
     columns: tuple[str, ...]
 
     @abstractmethod
-    def work(self, columns: Columns, context: NDArray[np.bool_] | None) -> Result:
+    def work(self, columns: Columns, context: NDArray[np.bool_] | None, header: Header) -> Result:
         """Result columns of a batch; rows are counted over decided crossings only."""
+
+    def about(self, lumi_section: int) -> dict[str, str]:  # noqa: ARG002 — for subclasses
+        """What a result of a lumi section tells beside its stage."""
+        return {}
+
+    def prepare(self, change: Change) -> None:
+        """Get ready for a change, in a thread beside the one that works.
+
+        Raises:
+            L1ChainError: it cannot be made.
+        """
+        raise BadValue("stage", f"a change of kind '{change.kind}'", "ask another service")
+
+    def change(self, change: Change) -> None:  # noqa: B027 — most stages have nothing that changes
+        """Follow an agreed change from its lumi section on; prepared before, unless this replica is a new one."""
 
     @abstractmethod
     def warm_up(self) -> None:
@@ -67,9 +85,11 @@ class StageService(Service):
         self._worker: Worker | None = None
         self._decoders: dict[str, ColumnDecoder] = {}
         self._endpoints = ("", "")
+        self._epoch = -1
         self._data: Socket | None = None
         self._results: Socket | None = None
         self._mended_at = 0.0
+        self._background = Background()
         self._work_seconds = Histogram(
             "l1chain_batch_work_seconds",
             "Wall-clock time of a stage's work on a batch.",
@@ -89,10 +109,12 @@ class StageService(Service):
     def start(self, order: Order) -> None:
         """Connect to producer and combiner and offer credits; again to one that was replaced."""
         data, results = self._endpoints
+        is_new_producer, self._epoch = order.epoch != self._epoch, order.epoch
         if results != order.results:
             self.hang_up(self._results)
             self._results = self.connect(order.results, self._on_result_answer)
-        if data != order.data:
+        # With a fixed port, a new producer has the endpoint of the old one.
+        if data != order.data or is_new_producer:
             self.hang_up(self._data)
             self._data = self.connect(order.data, self._on_batch)
             self.beat_to(order.data)
@@ -109,8 +131,20 @@ class StageService(Service):
             if socket is not None:
                 socket.disconnect(endpoint)
 
+    def begin_prepare(self, change: Change) -> None:
+        """Get ready beside the batches that go on meanwhile."""
+        if self._worker is not None:
+            self._background.begin(change, self._worker.prepare)
+
+    def change(self, change: Change) -> None:
+        """Follow a change of what the worker does."""
+        if self._worker is not None:
+            self._worker.change(change)
+
     def tick(self) -> None:
-        """Connect again after a cut."""
+        """Tell what is prepared; connect again after a cut."""
+        for change, error in self._background.done():
+            self.tell_prepared(change, error)
         if self._mended_at and time.monotonic() >= self._mended_at:
             self._mended_at = 0.0
             for socket, endpoint in zip((self._data, self._results), self._endpoints, strict=True):
@@ -143,10 +177,9 @@ class StageService(Service):
             for name, frame in zip(names, frames, strict=True)
         }
         context = columns.pop("context").view(np.bool_) if "context" in columns else None
-        result = self._worker.work(columns, context)
-        self._results.send_multipart([*self._head(header), *(encode_column(f, v) for f, v in result)], copy=False)
+        result = self._worker.work(columns, context, header)
+        told = {"stage": self._stage, **self._worker.about(header.lumi_section)}
+        head = [header.as_kind(Kind.RESULT).pack(), pack_json(told)]
+        self._results.send_multipart([*head, *(encode_column(f, v) for f, v in result)], copy=False)
         self._data.send(header.as_kind(Kind.DONE).pack())
         self._work_seconds.observe(time.perf_counter() - begun)
-
-    def _head(self, header: Header) -> list[Any]:
-        return [header.as_kind(Kind.RESULT).pack(), pack_json({"stage": self._stage})]

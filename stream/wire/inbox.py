@@ -98,6 +98,9 @@ class Inbox:
         where: the receiver, for error messages.
         refusals: where refused messages are counted.
         domain: what the socket is for; matters if it is guarded.
+
+    Attributes:
+        received_bytes: of all messages that were not refused for their form, without headers.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class Inbox:
         self._is_router = socket.type == zmq.ROUTER
         self._gate = Gate(socket, wiring.security, where, domain)
         self._max_frame_bytes = wiring.max_frame_bytes
+        self.received_bytes = 0
 
     def serve(self, handle: Callable[[Message], None], most: int) -> int:
         """Give waiting messages to `handle`, at most so many; how many there were, refused ones included.
@@ -145,7 +149,9 @@ class Inbox:
         peer = self._gate.peer(frames[-1])
         if excess:
             raise ProtocolError(self._where, f"a message of {len(frames) + excess} frames", Refusal.FRAMES)
-        return checked_message(frames, self._run, self._where, self._is_router, self._max_frame_bytes, peer)
+        message = checked_message(frames, self._run, self._where, self._is_router, self._max_frame_bytes, peer)
+        self.received_bytes += sum(map(len, message.payload))
+        return message
 
 
 def checked_message(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import tempfile
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any, Final
 
 import zmq
 
+from stream.errors import AddressInUse
 from stream.wire.peers import Domain
 from stream.wire.refusals import Refusals
 from stream.wire.security import Security, require_protection
@@ -28,6 +31,9 @@ _METADATA_BYTES: Final = 1 << 16
 _ADDRESS: Final = "security.address"
 _LINGER_MS: Final = 2000
 _IPV4: Final = 4
+_PORT_FREE_S: Final = 5.0
+"""A fixed port may still be held by the incarnation before, which is about to end."""
+_AGAIN_S: Final = 0.1
 
 
 class Transport(StrEnum):
@@ -51,6 +57,8 @@ class Wiring:
         address: for tcp, the address of this host that its sockets listen on.
         security: keys and allow-list; None: only endpoints that no other host reaches are used.
         max_frame_bytes: of the largest frame that is taken in.
+        ports: for tcp, the fixed ports of sockets by name; the others take free ones.
+        advertised: for tcp, the name by which others reach `address`; None: by that address.
     """
 
     transport: Transport
@@ -61,21 +69,27 @@ class Wiring:
     address: str = LOOPBACK
     security: Security | None = field(default=None, compare=False, repr=False)
     max_frame_bytes: int = MAX_FRAME_BYTES
+    ports: Mapping[str, int] = field(default_factory=dict)
+    advertised: str | None = None
 
     def endpoint(self, name: str) -> str:
-        """What a service binds its socket `name` to; tcp chooses a free port."""
+        """What a service binds its socket `name` to; tcp chooses a free port if none is fixed for it.
+
+        A number behind a hyphen is the incarnation's and does not count for the port.
+        """
         match self.transport:
             case Transport.INPROC:
                 return f"inproc://{self.run:x}-{name}"
             case Transport.IPC:
                 return f"ipc://{self.folder}/{name}"
             case Transport.TCP:
-                return f"tcp://{_listening(self.address)}:*"
+                port = self.ports.get(name.partition("-")[0], "*")
+                return f"tcp://{_listening(self.address, self.advertised)}:{port}"
 
     def router(
         self, endpoint: str, domain: Domain = Domain.SERVICES, refusals: Refusals | None = None
     ) -> tuple[Socket, str]:
-        """A bound ROUTER and the endpoint it really has.
+        """A bound ROUTER and the endpoint by which others reach it.
 
         Args:
             endpoint: to bind to.
@@ -85,6 +99,7 @@ class Wiring:
         Raises:
             AddressOpen: other hosts reach the endpoint, and there are no keys.
             KeyUnusable: this host has keys, but not the server's.
+            AddressInUse: another program has its fixed port.
         """
         require_protection(endpoint, self.security, _ADDRESS)
         socket: Socket = self.context.socket(zmq.ROUTER)
@@ -93,11 +108,14 @@ class Wiring:
             socket.router_handover = True
             if self.security and endpoint.startswith("tcp://"):
                 self.security.guard(socket, domain, refusals or Refusals.unwatched())
-            socket.bind(endpoint)
+            _bind(socket, endpoint)
         except (L1ChainError, zmq.ZMQError):
             socket.close(linger=0)
             raise
-        return socket, socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        bound = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        if self.advertised is not None and bound.startswith("tcp://"):
+            bound = f"tcp://{self.advertised}:{bound.rpartition(':')[2]}"
+        return socket, bound
 
     def dealer(self, endpoint: str, identity: str) -> Socket:
         """A connected DEALER that its peers know by `identity`.
@@ -134,12 +152,28 @@ def private_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="l1chain-"))
 
 
-def _listening(address: str) -> str:
+def _bind(socket: Socket, endpoint: str) -> None:
+    deadline = time.monotonic() + _PORT_FREE_S
+    while True:
+        try:
+            socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            is_taken = error.errno in (zmq.EADDRINUSE, zmq.EADDRNOTAVAIL)
+            if not is_taken or endpoint.endswith(":*"):
+                raise
+            if time.monotonic() >= deadline:
+                raise AddressInUse("network", endpoint.removeprefix("tcp://"), str(error)) from None
+            time.sleep(_AGAIN_S)
+        else:
+            return
+
+
+def _listening(address: str, advertised: str | None) -> str:
     try:
         number = ipaddress.ip_address(address)
     except ValueError:
         raise BadValue(_ADDRESS, f"found '{address}'", "give the IP address of a network interface") from None
-    if number.is_unspecified:
-        remedy = "name one that the other hosts reach"
+    if number.is_unspecified and advertised is None:
+        remedy = "name one that the other hosts reach, or set network.advertise to this host's name"
         raise BadValue(_ADDRESS, f"{address} is every address of this host, and the services must be told one", remedy)
     return address if number.version == _IPV4 else f"[{address}]"

@@ -34,16 +34,7 @@ from triggers.menu.conditions.expression import NO_SCORES, NO_THRESHOLDS, combin
 from triggers.menu.conditions.score import ScoreCondition, Scores, Thresholds, score_condition, score_passes
 from triggers.menu.conditions.support import coverage
 from triggers.menu.kernel import evaluate_tables
-from triggers.menu.model import (
-    Algorithm,
-    Condition,
-    Expression,
-    ExternalCondition,
-    Menu,
-    ObjectCondition,
-    Operation,
-    conditions_of,
-)
+from triggers.menu.model import Algorithm, Condition, ExternalCondition, Menu, ObjectCondition, conditions_of
 from triggers.menu.places import PLACES
 from triggers.menu.tables import WORD_BITS, Tables, n_words_for
 from triggers.menu.tabulate import build_tables
@@ -105,14 +96,7 @@ class Evaluator:
         self.evaluated, self.not_evaluated = coverage(menu, scores)
         only_objects = [algorithm for algorithm in self.evaluated if not _scores_of(algorithm)]
         with_scores = [algorithm for algorithm in self.evaluated if _scores_of(algorithm)]
-        # Looked up once: in a batch with few bits on scores, that would cost more than all else.
-        wanted = {algorithm.index: _score_of(algorithm.expression) for algorithm in with_scores}
-        self._single_scores = [(*divmod(index, WORD_BITS), score) for index, score in wanted.items() if score]
-        self._scores_only = [
-            algorithm
-            for algorithm in with_scores
-            if not _object_conditions_of(algorithm) and not wanted[algorithm.index]
-        ]
+        self._scores_only = [algorithm for algorithm in with_scores if not _object_conditions_of(algorithm)]
         self._mixed = [algorithm for algorithm in with_scores if _object_conditions_of(algorithm)]
         self._true_of_nothing = any(map(_true_of_nothing, with_scores))
         self.score_conditions = tuple(dict.fromkeys(chain.from_iterable(map(_scores_of, with_scores))))
@@ -196,11 +180,7 @@ class Evaluator:
         fired_rows = np.flatnonzero(fired).astype(np.uint32)
         rows, words = _with_rows(bits, fired_rows)
         positions = np.searchsorted(rows, fired_rows)
-        for word, bit, wanted in self._single_scores:
-            passed = scores[wanted.score][fired_rows] >= wanted.threshold_at(thresholds)
-            words[positions, word] |= passed.astype(np.uint64) << np.uint64(bit)
-        if self._scores_only:
-            self._set_bits(self._scores_only, words, fired_rows, positions, scores, thresholds)
+        self._set_bits(self._scores_only, words, fired_rows, positions, scores, thresholds)
         if self._mixed:
             self._set_bits(self._mixed, words, rows, np.arange(len(rows)), scores, thresholds)
             words = np.ascontiguousarray(words[:, :ALGORITHM_WORDS])
@@ -269,11 +249,6 @@ def _with_rows(bits: SparseBits, rows: NDArray[np.uint32]) -> tuple[NDArray[np.u
         return bits.rows, bits.words.copy()
     new = places[~known]
     return np.insert(bits.rows, new, rows[~known]), np.insert(bits.words, new, np.uint64(0), axis=0)
-
-
-def _score_of(expression: Expression) -> ScoreCondition | None:
-    """The score of an algorithm that is a condition on a score and nothing else."""
-    return None if isinstance(expression, Operation) else score_condition(expression)
 
 
 def _scores_of(algorithm: Algorithm) -> tuple[ScoreCondition, ...]:

@@ -33,6 +33,7 @@ def accepted_schema(optional_columns: tuple[str, ...], score_stages: tuple[str, 
             pa.field("algorithms", _WORDS, nullable=False),
             pa.field("final", _WORDS, nullable=False),
             *(pa.field(_score_column(stage), pa.int32(), nullable=False) for stage in score_stages),
+            *(pa.field(_version_column(stage), pa.string(), nullable=False) for stage in score_stages),
         ]
     )
 
@@ -45,6 +46,7 @@ def accepted_batch(
     algorithms: NDArray[np.uint64],
     final: NDArray[np.uint64],
     scores: Mapping[str, NDArray[np.int32]],
+    versions: Mapping[str, str],
 ) -> pa.RecordBatch:
     """The accepted crossings of a batch.
 
@@ -56,6 +58,7 @@ def accepted_batch(
         algorithms: bits before prescale, `(n, 8)`.
         final: bits that kept the crossing, `(n, 8)`.
         scores: the score of each crossing, by score stage.
+        versions: the model version that gave it, by score stage.
     """
     columns = dict(zip(events.schema.names, events.columns, strict=True))
     columns["run_lumi_section"] = pa.array(np.full(len(events), lumi_section, np.uint32))
@@ -64,6 +67,7 @@ def accepted_batch(
     columns["final"] = _word_lists(final)
     for stage, values in scores.items():
         columns[_score_column(stage)] = pa.array(values, pa.int32())
+        columns[_version_column(stage)] = pa.repeat(pa.scalar(versions[stage], pa.string()), len(values))
     return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
 
 
@@ -106,6 +110,10 @@ def _table(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
 
 def _score_column(stage: str) -> str:
     return "score_" + stage.partition(":")[2]
+
+
+def _version_column(stage: str) -> str:
+    return "version_" + stage.partition(":")[2]
 
 
 def _word_lists(words: NDArray[np.uint64]) -> pa.Array:

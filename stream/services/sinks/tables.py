@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from stream.services.snapshot import pack_array, pack_counts, unpack_counts, unpack_into
 from triggers.decision.decide import Counts, DecisionSettings, simulated_seconds
-from triggers.decision.groups import Group, GroupCounts, GroupKind
+from triggers.decision.groups import Group, GroupCounts, GroupKind, share_crossings
+from triggers.events.schema import ALGORITHM_SLOTS
 from triggers.menu.model import Menu
 from triggers.studies.rates import rate_and_error, rate_table
 
@@ -23,6 +24,7 @@ class RunTables:
     Attributes:
         total: counts of the whole run.
         groups: the same by group of algorithms.
+        shares: by algorithm index, crossings of the final OR shared among those that keep them, `(512,) float64`.
         settings: of the current lumi section.
         lumi_section: the current one, from 1; 0 before the first and after the last.
         rows: of the lumi sections that are over.
@@ -39,11 +41,20 @@ class RunTables:
         n_budgets = len(settings.budgets)
         self.total, self._current = Counts(n_budgets), Counts(n_budgets)
         self.groups, self._current_groups = GroupCounts(groups), GroupCounts(groups)
+        self.shares = np.zeros(ALGORITHM_SLOTS, np.float64)
         self._dead: Counter[str] = Counter()
         self._dead_before: Counter[str] = Counter()
         self.lumi_section = 0
         self._masked: list[str] = []
         self.rows: list[dict[str, Any]] = []
+        self._versions: dict[str, str] = {}
+        self._score_sums: Counter[str] = Counter()
+
+    @staticmethod
+    def warm_up(final_words: NDArray[np.uint64]) -> None:
+        """Compile what counts, or load it from the cache, with bits as they come out of a decision."""
+        GroupCounts(()).count(final_words)
+        share_crossings(final_words, np.zeros(ALGORITHM_SLOTS, np.float64))
 
     def start_lumi_section(self, number: int, settings: DecisionSettings, masked: list[str]) -> None:
         """Begin a lumi section.
@@ -75,7 +86,13 @@ class RunTables:
         self.total.add(counts)
         self._current.add(counts)
         self.groups.count(final_words)
+        share_crossings(final_words, self.shares)
         self._current_groups.count(final_words)
+
+    def add_scores(self, model: str, version: str, total: int) -> None:
+        """Add the scores of a batch, added up, that the present version of a model gave."""
+        self._versions[model] = version
+        self._score_sums[model] += total
 
     def add_dead(self, cause: str, crossings: int) -> None:
         """Add crossings of the current lumi section that were not taken."""
@@ -97,8 +114,11 @@ class RunTables:
             "total": pack_counts(self.total),
             "current": pack_counts(self._current),
             "groups": _pack_groups(self.groups),
+            "shares": pack_array(self.shares),
             "current_groups": _pack_groups(self._current_groups),
             "dead": dict(self._dead),
+            "versions": dict(self._versions),
+            "score_sums": dict(self._score_sums),
             "rows": len(self.rows),
         }
 
@@ -107,8 +127,10 @@ class RunTables:
         unpack_counts(self.total, packed["total"])
         unpack_counts(self._current, packed["current"])
         _unpack_groups(self.groups, packed["groups"])
+        unpack_into(self.shares, packed["shares"])
         _unpack_groups(self._current_groups, packed["current_groups"])
         self._dead = Counter(packed["dead"])
+        self._versions, self._score_sums = dict(packed["versions"]), Counter(packed["score_sums"])
         self.rows[:] = rows[: packed["rows"]]
         self._dead_before = Counter()
         for row in self.rows:
@@ -151,6 +173,7 @@ class RunTables:
             self._current_groups.clear()
             self._dead_before += self._dead
             self._dead = Counter()
+            self._versions, self._score_sums = {}, Counter()
             self.lumi_section = 0
 
     def _row(self) -> dict[str, Any]:
@@ -160,6 +183,8 @@ class RunTables:
             "lumi_section": self.lumi_section,
             "prescale_column": self.settings.column or None,
             "masked": self._masked,
+            "model_versions": self._versions,
+            "score_sums": dict(self._score_sums),
             "decided": counts.crossings,
             "dead": dict(self._dead),
             "accepted": counts.accepted,
@@ -183,14 +208,14 @@ class RunTables:
         return {name: int(n) for name, n in zip(names, counts.suppressed, strict=True)}
 
 
-def _group_counts(counts: GroupCounts) -> dict[str, dict[str, dict[str, int]]]:
-    """Crossings of the final OR and pure ones by kind and name of group."""
-    kinds = {"groups": GroupKind.MENU, "budgets": GroupKind.BUDGET, "anomaly_detection": GroupKind.SCORES}
-    named = {key: counts.of(kind) for key, kind in kinds.items()}
-    return {
-        key: {name: {"final": final, "pure": pure} for name, (final, pure) in found.items()}
-        for key, found in named.items()
-    }
+def _group_counts(counts: GroupCounts) -> dict[str, Any]:
+    """Crossings of the final OR, and pure ones, by group and by budget, and of all algorithms on scores."""
+
+    def named(kind: GroupKind) -> dict[str, dict[str, int]]:
+        return {name: {"final": final, "pure": pure} for name, (final, pure) in counts.of(kind).items()}
+
+    scores = named(GroupKind.SCORES).get(GroupKind.SCORES, {"final": 0, "pure": 0})
+    return {"groups": named(GroupKind.MENU), "budgets": named(GroupKind.BUDGET), "anomaly_detection": scores}
 
 
 def _pack_groups(counts: GroupCounts) -> dict[str, Any]:

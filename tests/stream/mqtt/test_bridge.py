@@ -133,7 +133,8 @@ def test_passwords_and_tls(tmp_path: Path) -> None:
     passwords, password = tmp_path / "passwords", tmp_path / "password"
     password.write_text("of the chain\n")
     password.chmod(0o600)
-    subprocess.run([str(shutil.which("mosquitto_passwd")), "-b", "-c", str(passwords), "chain", "of the chain"], check=True)
+    write = [str(shutil.which("mosquitto_passwd")), "-b", "-c", str(passwords), "chain", "of the chain"]
+    subprocess.run(write, check=True)
     lines = (f"cafile {authority}", f"certfile {certificate}", f"keyfile {key}", f"password_file {passwords}")
     options = ("--ca", str(authority), "--username", "chain", "--password-file", str(password))
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +19,7 @@ from distributed import Client, LocalCluster
 
 from models.repository import Repository
 from stream.run import dask_executor, parts
+from stream.run.dask_cluster import Tls, dask_client
 from stream.run.dask_executor import DaskExecutor
 from stream.run.executors import Executor, ThreadExecutor
 from stream.run.replay import RateOptions, Replay
@@ -46,7 +49,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
     """Two worker processes on loopback."""
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50) as cluster:
         yield cluster
 
 
@@ -124,20 +127,37 @@ def test_the_command_uses_a_cluster_that_is_there(cluster: LocalCluster, sample:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("executor", "message"),
     [
-        (["--executor", "spark"], "'spark' is no executor; write local, dask, or dask://HOST:PORT"),
-        (["--executor", "dask://10.9.8.7:8786"], "10.9.8.7:8786 is another host, and there are no certificates"),
-        (["--executor", "dask://127.0.0.1:1"], "no dask scheduler answers at tcp://127.0.0.1:1"),
-        (["--executor", "dask", "--dask-tls", "ca.pem"], "'ca.pem' are no three files"),
-        (["--executor", "dask", "--dask-tls", "a,b,c"], "a: no such certificate or key"),
+        ("spark", "'spark' is no executor; write local, dask, or dask://HOST:PORT"),
+        ("dask://10.9.8.7:8786", "10.9.8.7:8786 is another host, and there are no certificates"),
+        ("dask://127.0.0.1:1", "no dask scheduler answers at tcp://127.0.0.1:1"),
     ],
 )
-def test_a_cluster_that_cannot_be_used_is_one_sentence(
-    sample: Path, tmp_path: Path, arguments: list[str], message: str
-) -> None:
-    ended = l1chain("replay", str(sample), *MENU, *arguments, "--out", str(tmp_path / "o"))
-    assert ended.code == 2, ended.err
-    assert message in ended.err
-    assert "Traceback" not in ended.err
-    assert not list(tmp_path.iterdir())
+def test_a_cluster_that_cannot_be_used_is_one_sentence(executor: str, message: str) -> None:
+    with pytest.raises(L1ChainError, match=re.escape(message)):
+        stack_of(executor).close()
+
+
+def stack_of(executor: str) -> ExitStack:
+    stack = ExitStack()
+    stack.enter_context(dask_client(executor, None, is_network_trusted=False, workers=None))
+    return stack
+
+
+def test_certificates_are_three_files() -> None:
+    with pytest.raises(L1ChainError, match=re.escape("'ca.pem' are no three files; write CA,CERT,KEY")):
+        Tls.parse("ca.pem")
+    with pytest.raises(L1ChainError, match="no such certificate or key"):
+        Tls.parse("none.pem,none.pem,none.key")
+
+
+@pytest.mark.heavy
+def test_the_local_cluster_gives_the_same_as_this_process(sample: Path, tmp_path: Path) -> None:
+    """As a user runs it: TLS with keys of its own, workers of this host."""
+    results = []
+    for name in ("local", "dask"):
+        ended = l1chain("replay", str(sample), *MENU, "--executor", name, "--out", str(tmp_path / name), "--json")
+        assert ended.code == 0, ended.err
+        results.append({**ended.result, "seconds": 0, "out": ""})
+    assert results[0] == results[1]

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from models.repository import SHIPPED_VERSIONS
+from models.importing import import_network
+from models.repository import SHIPPED_VERSIONS, open_repository
 from stream.run.assembly import Assembly
 from stream.run.config import load_config
 from tests.stream.run.conftest import CROSSINGS, Ended, l1chain
@@ -202,7 +203,8 @@ def wait_for_decisions(address: str) -> dict:
                 families = {f.name: f for f in text_string_to_metric_families(page.read().decode())}
         except OSError:
             families = {}
-        if len(families) > 8 and families["l1chain_crossings_decided"].samples[0].value > 0:
+        decided = families.get("l1chain_crossings_decided")
+        if decided and decided.samples[0].value > 0 and {"l1chain_score", "l1chain_queue_batches"} <= families.keys():
             return families
         time.sleep(0.2)
     raise AssertionError("no metrics within a minute")
@@ -308,10 +310,12 @@ def timed_help() -> float:
 
 @pytest.mark.conformance
 def test_real_vectors_through_the_running_chain(conformance: Path, tmp_path: Path) -> None:
-    chosen = [pair for pair in pairs_of(conformance) if "2024_v1_2_0" in pair["menu"] or "2025_v1_0_0" in pair["menu"]]
-    assert len(chosen) == 3
+    menus = ("2024_v1_1_0", "2024_v1_2_0", "2025_v1_0_0")
+    chosen = [pair for pair in pairs_of(conformance) if any(menu in pair["menu"] for menu in menus)]
+    assert len(chosen) == 5
+    repository = deployed_models(conformance, tmp_path)
     for pair in chosen:
-        run_pair(conformance, pair, tmp_path)
+        run_pair(conformance, pair, tmp_path, repository)
 
 
 @pytest.mark.heavy
@@ -319,20 +323,35 @@ def test_real_vectors_through_the_running_chain(conformance: Path, tmp_path: Pat
 def test_every_real_vector_through_the_running_chain(conformance: Path, tmp_path: Path) -> None:
     pairs = pairs_of(conformance)
     assert pairs
+    repository = deployed_models(conformance, tmp_path)
     for pair in pairs:
-        run_pair(conformance, pair, tmp_path)
+        run_pair(conformance, pair, tmp_path, repository)
 
 
 def pairs_of(conformance: Path) -> list[dict]:
     return json.loads((conformance / "pairs.json").read_text())["pairs"]
 
 
-def run_pair(conformance: Path, pair: dict, tmp_path: Path) -> None:
-    """Run a menu on its vector; every algorithm evaluated has the expected bit in every crossing."""
+def deployed_models(conformance: Path, tmp_path: Path) -> Path:
+    """A repository with the versions of AXOL1TL that the menus name."""
+    folder = tmp_path / "models"
+    for version in ("v3", "v5"):
+        network = conformance.parent / "reference" / "models" / f"axol1tl_{version}.json"
+        import_network(network, open_repository(folder, make=True), "axol1tl", version)
+    return folder
+
+
+def run_pair(conformance: Path, pair: dict, tmp_path: Path, repository: Path) -> None:
+    """Run a menu on its vector; every algorithm evaluated has the expected bit in every crossing.
+
+    One stage is configured for v3; it runs v5 beside it where the menu names that.
+    """
+    has_scores = "axol1tl_muon_phi" in pair
+    stage = f"models: {{repository: {repository}}}\nscores: [{{name: axol1tl, version: v3}}]\n" if has_scores else ""
     config = tmp_path / "chain.yaml"
     config.write_text(
         f"run: {{out: {tmp_path / 'runs'}}}\nsource: {{paths: [{conformance / pair['vector']}]}}\n"
-        f"menu: {{path: {conformance / pair['menu']}}}\nbatch: {{crossings: 500}}\n"
+        f"menu: {{path: {conformance / pair['menu']}}}\nbatch: {{crossings: 500}}\n{stage}"
     )
     ended = l1chain("run", str(config), "--json")
     assert ended.code == 0, ended.err
@@ -340,4 +359,6 @@ def run_pair(conformance: Path, pair: dict, tmp_path: Path) -> None:
     assert not set(check["differing_bits"]) - set(pair["exclude_seeds"])
     assert check["crossings"] == ended.result["decided"] == pair["n_crossings"]
     assert check["algorithms"] == menu["evaluated"]
+    assert bool(menu["on_scores"]) == has_scores
+    assert not set(menu["on_scores"]) & set(menu["not_evaluated"])
     assert menu["evaluated"] + len(menu["not_evaluated"]) == menu["algorithms"] == pair["n_algorithms"]

@@ -36,7 +36,7 @@ def assembly(tmp_path: Path) -> Assembly:
 
 
 def fold(assembly: Assembly) -> Fold:
-    settings = CombinerSettings(assembly.decision, {}, {}, compare_expected=False)
+    settings = CombinerSettings(assembly.decision, {}, compare_expected=False)
     timeline = DecisionTimeline(assembly.decision, assembly.menu, assembly._factors_of)
     return Fold(assembly.evaluator, settings, timeline, RunTables(assembly.menu, assembly.decision, {}))
 

@@ -212,6 +212,11 @@ def event_batch(raw: pa.RecordBatch, path: Path, first_row: int, first_crossing:
     Raises:
         BadValue: a value is missing, or a list has another length than the column must have.
     """
+    return batch_of(with_times(raw, path, first_row, first_crossing))
+
+
+def with_times(raw: pa.RecordBatch, path: Path, first_row: int, first_crossing: int) -> dict[str, pa.Array]:
+    """The columns of rows of a file as `event_batch` has them, and those that tell the time."""
     columns = {name: _event_column(name, raw.column(name), path, first_row) for name in raw.schema.names}
     n = raw.num_rows
     if "orbit" not in columns:
@@ -224,7 +229,7 @@ def event_batch(raw: pa.RecordBatch, path: Path, first_row: int, first_crossing:
         columns["lumi_section"] = pa.array(section)
     if "event" not in columns:
         columns["event"] = pa.array(np.arange(first_crossing, first_crossing + n, dtype=np.uint64) + np.uint64(1))
-    return batch_of(columns)
+    return columns
 
 
 def _event_column(name: str, array: pa.Array, path: Path, first_row: int) -> pa.Array:
