@@ -11,9 +11,7 @@ from triggers.errors import BadValue
 from triggers.studies.prescale_suggestion import FiredPatterns, suggest, total_rate_hz
 
 NAMES = ("muon", "jet", "met")
-FIRED = FiredPatterns(
-    np.array([[1, 0, 0], [0, 1, 0], [0, 1, 1]], np.bool_), np.array([1000.0, 4000.0, 2000.0]), NAMES
-)
+FIRED = FiredPatterns(np.array([[1, 0, 0], [0, 1, 0], [0, 1, 1]], np.bool_), np.array([1000.0, 4000.0, 2000.0]), NAMES)
 ONES = {"muon": 100, "jet": 100, "met": 100}
 
 
