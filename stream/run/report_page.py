@@ -10,9 +10,14 @@ from typing import Any, Final
 import numpy as np
 import yaml
 
+from stream.run.config import ChainConfig
 from stream.run.finished import FinishedRun
+from stream.run.hardware_latency import hardware_latency
+from stream.run.record import RECORD_FILE
 from stream.run.report_remarks import remarks
 from triggers.decision.settings import simulated_seconds
+from triggers.errors import L1ChainError
+from triggers.strict_yaml import validated
 from triggers.studies import html, plots
 from triggers.studies.html import rate_text
 from triggers.studies.rates import rate_and_error
@@ -46,6 +51,7 @@ def _parts(run: FinishedRun, title: str) -> Iterator[str]:
     yield from _anomaly_detection(run)
     yield from _dead_time(record)
     yield from _performance(record)
+    yield from _hardware(record)
     yield from _actions(run)
     yield html.folded("All rates", _rate_table(run.rates))
     yield html.folded("All lumi sections", _lumi_sections(record))
@@ -257,6 +263,22 @@ def _performance(record: Row) -> Iterator[str]:
     yield html.table(["service", "CPU time a crossing", "restarts"], cells)
     source_ns = record["source_ns_per_crossing"]
     yield html.paragraph(f"The source took {source_ns:,.1f} ns a crossing beside that.", "note")
+
+
+def _hardware(record: Row) -> Iterator[str]:
+    """How long the same chain takes in hardware (`docs/firmware.md`, "Latency")."""
+    yield html.heading("In hardware")
+    try:
+        found = hardware_latency(validated(record["config"], RECORD_FILE, ChainConfig))
+    except L1ChainError as error:
+        yield html.paragraph(f"The latency in hardware is not known: {error}.")
+        return
+    budgets = ", ".join(f"{slots:+d} slots of the budget of {name}" for name, slots in found.slack_slots.items())
+    yield html.paragraph(
+        f"From collision to L1 accept: {found.slots} slots of 25 ns, {found.latency_ns:,.0f} ns; that leaves {budgets}."
+    )
+    rows = [[path, str(slots)] for path, slots in found.paths.items()]
+    yield html.table(["way", "slots"], rows, n_text=1)
 
 
 def _actions(run: FinishedRun) -> Iterator[str]:
