@@ -29,12 +29,12 @@ static void misbehave(int32_t how) {
     switch (how) {
     case -1: *(volatile int *)0 = 0; break;
     case -2: for (volatile int i = 0;; i++) ;
-    case -3: for (int file = 0; file < 32; file++) (void)!write(file, "nonsense", 8); break;
+    case -3: for (int file = 0; file < 4096; file++) (void)!write(file, "nonsense", 8); break;
     case -4: throw std::runtime_error("bad luck");
     case -5: _exit(3);
     case -6: { volatile char *all = new char[3L << 30]; all[0] = 1; break; }
-    case -7: for (int file = 0; file < 32; file++) (void)!ftruncate(file, 0); break;
-    case -8: for (int file = 0; file < 32; file++) close(file); break;
+    case -7: for (int file = 0; file < 4096; file++) (void)!ftruncate(file, 0); break;
+    case -8: for (int file = 0; file < 4096; file++) close(file); break;
     case -9: if (fork() == 0) for (;;) pause(); break;
     case -10: std::printf("%s", getenv("SECRET") ? "leaked" : ""); if (getenv("SECRET")) _exit(4); break;
     }
