@@ -15,6 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+pytest.importorskip("distributed", reason="the extra [scale] is not installed")
+
 from distributed import Client, LocalCluster
 
 from models.repository import Repository

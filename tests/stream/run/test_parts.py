@@ -11,6 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+pytest.importorskip("distributed", reason="the extra [scale] is not installed")
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
