@@ -3,7 +3,7 @@
 # make check  lint, types, import layers and tests
 PYTHON ?= python3
 VENV ?= .venv
-EXTRAS ?= dev
+EXTRAS ?= dev,firmware,monitor,scale,simulate,train
 PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 
