@@ -25,7 +25,7 @@ from tests.stream.mqtt.brokers import MOSQUITTO, certificates, free_port, mosqui
 from tests.stream.run.running import running, settings, write_config
 
 needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed (apt-get install mosquitto)")
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 
 
 class Listener:

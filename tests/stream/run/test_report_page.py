@@ -34,7 +34,7 @@ def test_the_page_tells_what_ran_and_needs_no_network(chain: Chain) -> None:
     assert ended.code == 0, ended.err
     page = Path(ended.result["report"]).read_text()
     assert not re.search(r"<(script|link|img|iframe)|\bsrc=|@import|url\((?!#)", page)
-    headings = ["What ran", "Rates", "Anomaly detection", "Dead time", "Services", "Actions"]
+    headings = ["What ran", "Rates", "Anomaly detection", "Dead time", "Services", "In hardware", "Actions"]
     assert re.findall(r"<h2>(.*?)</h2>", page) == headings
     for told in (
         f"{CROSSINGS:,} of {CROSSINGS:,} crossings decided in 5 lumi sections",
