@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -71,11 +72,15 @@ def follow(folder: Path | None, with_accepted: bool) -> Iterator[AcceptedLine | 
         L1ChainError: there is no such run.
     """
     client = find_run(folder)
-    names = _names(client.folder)
+    names = _names(client.folder) if with_accepted else {}
     topics = [LUMI_SECTION, ACCEPTED] if with_accepted else [LUMI_SECTION]
     with zmq.Context() as context:
-        endpoint = _endpoint(client)
-        while endpoint is not None:
+        while (endpoint := _endpoint(client)) is not None:
+            if not endpoint:
+                # The combiner is not there yet, or not again.
+                time.sleep(_SILENCE_MS / 1000)
+                continue
+            # Another incarnation of the combiner tells from another place.
             with context.socket(zmq.SUB) as socket:
                 socket.setsockopt(zmq.LINGER, 0)
                 socket.connect(endpoint)
@@ -84,11 +89,10 @@ def follow(folder: Path | None, with_accepted: bool) -> Iterator[AcceptedLine | 
                 while socket.poll(_SILENCE_MS) or endpoint == _endpoint(client):
                     if socket.poll(0):
                         yield from _lines(socket.recv_multipart(), names)
-            # Another incarnation of the combiner tells from another place.
-            endpoint = _endpoint(client)
 
 
 def _endpoint(client: Client) -> str | None:
+    """Where the combiner tells; empty without a combiner, None without a run."""
     try:
         told = client.ask("status", patience_s=_PATIENCE_S)["watch"]
     except L1ChainError:
