@@ -6,7 +6,7 @@ The rule is `docs/architecture.md`, rule 3.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,7 @@ import zmq
 from numpy.typing import NDArray
 
 from stream.wire.columns import encode_column, event_field
+from stream.wire.shelf import Carrier
 from triggers.errors import L1ChainError
 from triggers.events.schema import MAX_BX_OFFSET
 
@@ -26,18 +27,20 @@ class Block:
         rows: the record batch, context included.
         context: which rows are only neighbours, `(n,) bool`; None if none is.
         frames: the columns as frames, encoded when first asked for and kept.
+        is_kept: the block is sent again and again, and its frames stay.
     """
 
     rows: pa.RecordBatch
     context: NDArray[np.bool_] | None
     frames: dict[str, zmq.Frame] = field(default_factory=dict, compare=False)
+    is_kept: bool = False
 
     @property
     def crossings(self) -> int:
         """Decided crossings."""
         return len(self.rows) if self.context is None else int(len(self.rows) - np.count_nonzero(self.context))
 
-    def frame(self, column: str) -> zmq.Frame:
+    def frame(self, column: str, carrier: Carrier) -> zmq.Frame:
         """A column as it travels; sending it again copies nothing."""
         if column not in self.frames:
             if column == "context":
@@ -45,8 +48,15 @@ class Block:
                 values = flags.view(np.uint8)
             else:
                 values = self.rows.column(column)
-            self.frames[column] = zmq.Frame(memoryview(encode_column(event_field(column), values)), copy=False)
+            self.frames[column] = carrier.carry(encode_column(event_field(column), values))
         return self.frames[column]
+
+    def release(self, carrier: Carrier) -> None:
+        """Forget the frames until they are asked for again, unless the block is kept."""
+        if not self.is_kept:
+            for frame in self.frames.values():
+                carrier.release(frame)
+            self.frames.clear()
 
     def events(self, crossings: NDArray[np.uint32]) -> pa.RecordBatch:
         """The given decided crossings (counted without context) as a record batch without the context column."""
@@ -179,13 +189,11 @@ def _forget(rows: pa.RecordBatch, end: int) -> tuple[pa.RecordBatch, int]:
     return rows.slice(keep), end - keep
 
 
-def prepare(blocks: Iterator[Block], columns: tuple[str, ...]) -> list[Block]:
+def prepare(blocks: Iterator[Block], columns: tuple[str, ...], carrier: Carrier) -> list[Block]:
     """Read blocks into memory with the given columns encoded."""
     kept = []
     for block in blocks:
-        for column in columns:
-            block.frame(column)
-        if block.context is not None:
-            block.frame("context")
-        kept.append(block)
+        for column in columns if block.context is None else (*columns, "context"):
+            block.frame(column, carrier)
+        kept.append(replace(block, is_kept=True))
     return kept

@@ -28,6 +28,8 @@ WIDEST_ROW_BYTES: Final = 512
 MAX_WAITING: Final = 1024
 """Messages that wait in a socket for each peer; more wait with the peer that sent them."""
 _METADATA_BYTES: Final = 1 << 16
+_MOST_ASKED_BYTES: Final = 4096
+"""Of a message to a publisher: a topic that somebody wants, and the handshake before it."""
 _ADDRESS: Final = "security.address"
 _LINGER_MS: Final = 2000
 _IPV4: Final = 4
@@ -86,6 +88,10 @@ class Wiring:
                 port = self.ports.get(name.partition("-")[0], "*")
                 return f"tcp://{_listening(self.address, self.advertised)}:{port}"
 
+    def shelf(self, incarnation: int) -> Path:
+        """Where an incarnation of the producer has its shelf, for ipc."""
+        return Path(self.folder) / f"shelf-{incarnation}"
+
     def router(
         self, endpoint: str, domain: Domain = Domain.SERVICES, refusals: Refusals | None = None
     ) -> tuple[Socket, str]:
@@ -103,9 +109,35 @@ class Wiring:
         """
         require_protection(endpoint, self.security, _ADDRESS)
         socket: Socket = self.context.socket(zmq.ROUTER)
+        self._prepare(socket, endpoint)
+        socket.router_handover = True
+        return socket, self._bound(socket, endpoint, domain, refusals)
+
+    def publisher(
+        self, endpoint: str, domain: Domain, queue: int, refusals: Refusals | None = None
+    ) -> tuple[Socket, str]:
+        """A bound PUB, which never waits for who listens, and the endpoint by which others reach it.
+
+        Args:
+            endpoint: to bind to.
+            domain: what the socket is for.
+            queue: messages kept for a listener; one that is slower loses the rest.
+            refusals: where peers that are refused are counted; needed with keys.
+
+        Raises:
+            AddressOpen, KeyUnusable, AddressInUse: as for `router`.
+        """
+        require_protection(endpoint, self.security, _ADDRESS)
+        socket: Socket = self.context.socket(zmq.PUB)
+        self._prepare(socket, endpoint)
+        socket.sndhwm = queue
+        socket.linger = 0
+        socket.setsockopt(zmq.MAXMSGSIZE, _MOST_ASKED_BYTES)
+        return socket, self._bound(socket, endpoint, domain, refusals)
+
+    def _bound(self, socket: Socket, endpoint: str, domain: Domain, refusals: Refusals | None) -> str:
+        """Bind a socket, guarded where there are keys; the endpoint by which others reach it."""
         try:
-            self._prepare(socket, endpoint)
-            socket.router_handover = True
             if self.security and endpoint.startswith("tcp://"):
                 self.security.guard(socket, domain, refusals or Refusals.unwatched())
             _bind(socket, endpoint)
@@ -115,7 +147,7 @@ class Wiring:
         bound = socket.getsockopt_string(zmq.LAST_ENDPOINT)
         if self.advertised is not None and bound.startswith("tcp://"):
             bound = f"tcp://{self.advertised}:{bound.rpartition(':')[2]}"
-        return socket, bound
+        return bound
 
     def dealer(self, endpoint: str, identity: str) -> Socket:
         """A connected DEALER that its peers know by `identity`.

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.services.batches import Block, cut, in_lumi_sections, prepare
+from stream.wire.shelf import InMessages
 from triggers.events.crossings import batch_of, column_view
 
 
@@ -99,6 +100,16 @@ def test_the_read_out_counts_crossings_without_context() -> None:
 
 
 def test_prepared_blocks_keep_their_frames() -> None:
-    kept = prepare(cut(source(20, [0], [7]), 8, neighbours=True), ("bx", "jet"))
+    carrier = InMessages()
+    kept = prepare(cut(source(20, [0], [7]), 8, neighbours=True), ("bx", "jet"), carrier)
     assert sorted(kept[0].frames) == ["bx", "context", "jet"]
-    assert kept[0].frame("jet") is kept[0].frame("jet")
+    jet = kept[0].frame("jet", carrier)
+    kept[0].release(carrier)
+    assert kept[0].frame("jet", carrier) is jet
+
+
+def test_other_blocks_forget_their_frames_when_they_are_decided() -> None:
+    (block,) = cut(source(6, [0, 3], [6]), 10, neighbours=True)
+    block.frame("jet", InMessages())
+    block.release(InMessages())
+    assert not block.frames
