@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from firmware.hls_build import DEFAULT_SETTINGS, BuildSettings, Flavour
 from firmware.hls_strategies import Strategy
 from firmware.ports import Ports
 from triggers.errors import BadValue
+
+ADDER_NS: Final = 1.0
+"""Delay of an adder with its wires, assumed as long as no vendor tool has placed the design."""
 
 
 class Tool(StrEnum):
@@ -47,7 +51,9 @@ class BuildRequest:
         """
         self.settings(Flavour.VIVADO)
         if self.tool is Tool.DA4ML and self.strategy is not Strategy.DISTRIBUTED_ARITHMETIC:
-            raise BadValue("strategy", f"da4ml has no {self.strategy}", f"use {Strategy.DISTRIBUTED_ARITHMETIC}")
+            raise BadValue("strategy", f"da4ml cannot make '{self.strategy}'", f"use {Strategy.DISTRIBUTED_ARITHMETIC}")
+        if self.tool is Tool.DA4ML and self.clock_ns < ADDER_NS:
+            raise BadValue("clock", f"{self.clock_ns:g} ns is shorter than an adder takes", f"use {ADDER_NS:g} or more")
         if self.reuse > 1 and self.strategy is Strategy.DISTRIBUTED_ARITHMETIC:
             raise BadValue("reuse", f"{self.strategy} has no multipliers to share", "use a factor of 1")
         if self.tool is Tool.HLS4ML and self.ports is not Ports.DECLARED:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+
+from da4ml.types import CombLogic
 
 from firmware.logic import window_logic
 from models.network import Network
@@ -21,17 +24,24 @@ class ConvolutionEstimate:
     Attributes:
         layer: its output.
         block_cost: da4ml's cost of one window, all channels and filters.
+        block_luts: look-up tables of one window by yosys, after packing; None if it did not run.
         rho: how many times (h/s)(w/s)·d_in·d_out of the layer is that of the window.
     """
 
     layer: str
     block_cost: float
+    block_luts: int | None
     rho: float
 
     @property
     def cost(self) -> float:
-        """Of the whole layer."""
+        """Of the whole layer, as da4ml counts."""
         return self.block_cost * self.rho
+
+    @property
+    def luts(self) -> float:
+        """Of the whole layer: yosys's, or else da4ml's estimate."""
+        return self.cost if self.block_luts is None else self.block_luts * self.rho
 
 
 def resource_factor(layer: Conv2D, height: int, width: int, block_places: int = _WINDOW) -> float:
@@ -49,12 +59,21 @@ def resource_factor(layer: Conv2D, height: int, width: int, block_places: int = 
     return math.ceil(height / down) * math.ceil(width / right) * channels * filters / block
 
 
-def convolution_estimates(network: Network) -> tuple[ConvolutionEstimate, ...]:
-    """Each convolution of a network, from one window."""
+def convolution_estimates(
+    network: Network, luts_of: Callable[[CombLogic], int | None] | None = None
+) -> tuple[ConvolutionEstimate, ...]:
+    """Each convolution of a network, from one window.
+
+    Args:
+        network: whose convolutions.
+        luts_of: tells the look-up tables that logic takes, if it can.
+    """
     found = []
     for layer in network.all_layers:
         if isinstance(layer, Conv2D):
             height, width, _ = network.tensors[layer.inputs[0]].shape
-            cost = float(window_logic(network, layer).cost)
-            found.append(ConvolutionEstimate(layer.output, cost, resource_factor(layer, height, width)))
+            window = window_logic(network, layer)
+            luts = None if luts_of is None else luts_of(window)
+            rho = resource_factor(layer, height, width)
+            found.append(ConvolutionEstimate(layer.output, float(window.cost), luts, rho))
     return tuple(found)

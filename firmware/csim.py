@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from firmware.compiler import CompileLimits, compile_library
 from firmware.errors import LibraryUnusable
 from firmware.hls import BACKEND, HlsProject, hls_project
+from firmware.hls_build import DEFAULT_SETTINGS, BuildSettings
 from firmware.hls_files import EXPORTED, TRACE
 from firmware.hls_types import common_type
 from firmware.imports.bundle import BUNDLE_FILE
@@ -90,15 +91,19 @@ class Library:
 class CsimBackend:
     """Scores crossings with the C simulation of a version's `network.json`; belongs to one thread."""
 
-    def __init__(self, version: LoadedVersion) -> None:
+    def __init__(self, version: LoadedVersion, settings: BuildSettings = DEFAULT_SETTINGS) -> None:
         """Writes the project, compiles it or finds the object compiled earlier, and loads it.
+
+        Args:
+            version: whose network is simulated.
+            settings: of the project.
 
         Raises:
             FirmwareError, BackendLimit, FileNotListed, NetworkInvalid, UnknownName, BadValue: as `open_csim`.
         """
         self._version: Final = version
         self.network: Final = version.network
-        self.project: Final = hls_project(self.network, version.manifest.name, version.manifest.version)
+        self.project: Final = hls_project(self.network, version.manifest.name, version.manifest.version, settings)
         self._library: Final = Library(compiled(self.project))
 
     @property

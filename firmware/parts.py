@@ -29,6 +29,11 @@ DEVICES: Final = (
 )
 
 
+def device_of(part: str) -> str:
+    """The name of a part's device; what is before package and speed grade, for devices that are not known."""
+    return next((device.name for device in DEVICES if part.startswith(device.name)), part.split("-")[0])
+
+
 @dataclass(frozen=True)
 class Published:
     """What was published about a network in hardware.
@@ -37,19 +42,21 @@ class Published:
         network: its name there.
         device: on which device.
         latency_ns: from inputs to score.
+        latency_bound: how that is meant: `from`, `about`; empty: exactly.
         luts_percent: share of the device's look-up tables.
+        luts_bound: how that is meant.
         dsps: multipliers.
         brams: memories.
-        note: what the numbers are of.
     """
 
     network: str
     device: str | None
-    latency_ns: float | None
+    latency_ns: float
+    latency_bound: str = ""
     luts_percent: float | None = None
+    luts_bound: str = ""
     dsps: int | None = None
     brams: int | None = None
-    note: str = ""
 
     @property
     def luts(self) -> float | None:
@@ -61,14 +68,17 @@ class Published:
 
 
 PUBLISHED: Final[Mapping[str, Published]] = {
-    "axol1tl": Published("AXOL1TL", "xc7vx690t", 50.0, 2.1, 0, 0, "2 ticks of 25 ns"),
-    "gelato": Published("GELATO", None, 25.0, note="1 tick of 25 ns"),
-    "cicada": Published("CICADA", None, 100.0, note="about"),
-    "adc2021": Published("ADC2021 autoencoders", "xcvu9p", 80.0, 3.0, note="from 80 ns; below 3 %"),
+    "axol1tl": Published("AXOL1TL", "xc7vx690t", 50.0, luts_percent=2.1, dsps=0, brams=0),
+    "gelato": Published("GELATO", None, 25.0),
+    "cicada": Published("CICADA", None, 100.0, "about"),
+    "adc2021": Published("ADC2021 autoencoders", "xcvu9p", 80.0, "from", luts_percent=3.0, luts_bound="below"),
 }
 """By the first word of a model's name."""
+_SOFTWARE: Final = "hlt"
+"""A word in the names of networks of the high-level trigger, which are no hardware."""
 
 
 def published_for(model: str) -> Published | None:
     """What was published about the network of which a model has the name."""
-    return PUBLISHED.get(model.lower().split("-")[0].split("_")[0])
+    words = model.lower().replace("-", "_").split("_")
+    return None if _SOFTWARE in words else PUBLISHED.get(words[0])

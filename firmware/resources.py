@@ -8,16 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware.bit_operations import effective_bit_operations
+from da4ml.types import CombLogic, Pipeline
+
 from firmware.build_requests import BuildRequest
 from firmware.builds import builds_folder
 from firmware.convolutions import ConvolutionEstimate, convolution_estimates
 from firmware.designs import rtl_design, rtl_pipeline
 from firmware.parts import DEVICES, Published, published_for
-from firmware.rtl import ADDER_NS, Language, write_rtl
+from firmware.rtl import Language, RtlDesign, pipelined, write_rtl
 from firmware.rtl_errors import SynthesisMissing, SynthesisTooLong
 from firmware.synthesis import Family
 from firmware.synthesis_cache import Synthesis, synthesised
+from models.bit_operations import effective_bit_operations
 from models.repository import LoadedVersion
 
 
@@ -30,11 +32,10 @@ class Resources:
         request: part, clock, ports.
         family: of the part, as yosys calls it.
         ticks: clock periods from inputs to score.
-        adders_in_a_tick: the longest path between two registers, as da4ml counts it.
         da4ml_cost: its estimate of look-up tables.
         bit_operations: effective ones, of the network.
         synthesis: yosys's cells; None if it did not run.
-        why_not: the sentence that says why.
+        why_not: the sentence that says why, if it was asked to.
         convolutions: layers that can be estimated from one window.
         published: about a network of this name.
         logic_s: wall-clock time to make the logic and cut it into stages.
@@ -44,7 +45,6 @@ class Resources:
     request: BuildRequest
     family: Family
     ticks: int
-    adders_in_a_tick: float
     da4ml_cost: float
     bit_operations: int
     synthesis: Synthesis | None
@@ -70,15 +70,26 @@ class Resources:
 
     @property
     def off_by(self) -> Mapping[str, float]:
-        """Each estimate of the look-up tables over the published figure; empty where there is none."""
-        figure = None if self.published is None else self.published.luts
-        if figure is None:
+        """Latency and each estimate of the look-up tables over the published figures; empty where there are none.
+
+        Figures that are bounds, or about so much, tell nothing.
+        """
+        known = self.published
+        if known is None or known.luts is None or known.latency_bound or known.luts_bound:
             return {}
-        estimates = {"da4ml": self.da4ml_cost}
+        estimates = {"ns": self.latency_ns / known.latency_ns, "da4ml": self.da4ml_cost / known.luts}
         if self.synthesis is not None:
             cells = self.synthesis.cells
-            estimates |= {"yosys": float(cells.luts), "yosys, packed": float(cells.packed_luts)}
-        return {name: luts / figure for name, luts in estimates.items()}
+            estimates |= {"yosys": cells.luts / known.luts, "yosys, packed": cells.packed_luts / known.luts}
+        return estimates
+
+    @property
+    def estimated_luts(self) -> float | None:
+        """Of the whole, if it was not synthesised and has convolutions: these by ρ, the rest as da4ml counts."""
+        if self.synthesis is not None or not self.convolutions:
+            return None
+        rest = max(self.da4ml_cost - sum(one.cost for one in self.convolutions), 0.0)
+        return rest + sum(one.luts for one in self.convolutions)
 
 
 def resources(
@@ -95,32 +106,58 @@ def resources(
     Raises:
         ExtraMissing: da4ml is not installed.
         NotLogic: the network cannot be expressed.
+        BadValue: the part is of no family that yosys counts.
         CompileFailed: yosys refuses; the message has all that it said.
         ModelError: the version has no network, a damaged one, or inputs that packed words do not hold.
     """
+    family = Family.of(request.part)
     start = time.monotonic()
     pipeline = rtl_pipeline(loaded, request)
     logic_s = time.monotonic() - start
-    found, why_not = None, "" if synthesis else "not asked for"
+    count = _Counter(loaded, request, limit_s)
+    convolutions = convolution_estimates(loaded.network, count.luts if synthesis else None)
+    found, why_not = None, ""
     if synthesis:
-        design = rtl_design(loaded, request, Language.VERILOG)
-        with tempfile.TemporaryDirectory(prefix="l1chain-report-") as name:
-            write_rtl(pipeline, Path(name), design)
-            try:
-                found = synthesised(Path(name), design, builds_folder(loaded), limit_s)
-            except (SynthesisMissing, SynthesisTooLong) as error:
-                why_not = str(error)
+        try:
+            found, why_not = count.cells(pipeline), ""
+        except (SynthesisMissing, SynthesisTooLong) as error:
+            why_not = str(error)
     return Resources(
         version=loaded.label,
         request=request,
-        family=Family.of(request.part),
+        family=family,
         ticks=len(pipeline.solutions),
-        adders_in_a_tick=request.clock_ns / ADDER_NS,
         da4ml_cost=float(pipeline.cost),
         bit_operations=effective_bit_operations(loaded.network),
         synthesis=found,
         why_not=why_not,
-        convolutions=convolution_estimates(loaded.network),
+        convolutions=convolutions,
         published=published_for(loaded.manifest.name),
         logic_s=logic_s,
     )
+
+
+@dataclass(frozen=True)
+class _Counter:
+    """Counts cells of a version's logic, or of a part of it."""
+
+    loaded: LoadedVersion
+    request: BuildRequest
+    limit_s: float | None
+
+    def luts(self, logic: CombLogic) -> int | None:
+        """After packing; None if yosys is missing or takes too long."""
+        try:
+            return self.cells(pipelined(logic, self._design)).cells.packed_luts
+        except (SynthesisMissing, SynthesisTooLong):
+            return None
+
+    def cells(self, pipeline: Pipeline) -> Synthesis:
+        """Raises what `firmware.synthesis_cache.synthesised` does."""
+        with tempfile.TemporaryDirectory(prefix="l1chain-report-") as name:
+            write_rtl(pipeline, Path(name), self._design)
+            return synthesised(Path(name), self._design, builds_folder(self.loaded), self.limit_s)
+
+    @property
+    def _design(self) -> RtlDesign:
+        return rtl_design(self.loaded, self.request, Language.VERILOG)

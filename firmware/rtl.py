@@ -11,8 +11,8 @@ from da4ml.codegen.rtl import RTLModel
 from da4ml.trace import to_pipeline
 from da4ml.types import CombLogic, Pipeline
 
-ADDER_NS: Final = 1.0
-"""Delay of an adder with its wires, assumed as long as no vendor tool has placed the design."""
+from firmware.build_requests import ADDER_NS
+
 _UNKNOWN_LINT: Final = ("WIDTHTRUNC", "WIDTHEXPAND")
 """Names of lint messages that Verilator knows since 5.008; WIDTH is both, in all versions."""
 

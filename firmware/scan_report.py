@@ -17,7 +17,7 @@ _FEW: Final = 10
 """Selected crossings of background below which efficiencies say little."""
 _ESTIMATED: Final = (
     "LUT of distributed arithmetic are da4ml's cost; of latency and resource, effective bit operations over the reuse "
-    "factor, with no DSP: an estimate. None is placed and routed."
+    "factor, with no DSP, without what scaling and conversions take: an estimate. None is placed and routed."
 )
 
 
@@ -35,8 +35,10 @@ def record(point: Point) -> dict[str, Any]:
         "threshold": point.selection.threshold,
         "rate_hz": point.selection.rate_hz,
         "rate_error_hz": point.selection.rate_error_hz,
-        "efficiency": dict(point.selection.efficiency),
-        "auc": dict(point.selection.auc),
+        "efficiency": {name: part.fraction for name, part in point.selection.efficiencies.items()},
+        "efficiency_error": {name: part.error for name, part in point.selection.efficiencies.items()},
+        "auc": {name: area.auc for name, area in point.selection.areas.items()},
+        "auc_error": {name: area.error for name, area in point.selection.areas.items()},
     }
 
 
@@ -93,7 +95,7 @@ def _parts(
     title: str, settings: Mapping[str, Any], points: Sequence[Point], front: Sequence[Point], svg: str
 ) -> Iterator[str]:
     yield heading(title, 1)
-    yield table(["setting", ""], ((key.replace("_", " "), _text(value)) for key, value in settings.items()), n_text=2)
+    yield table(["setting", ""], ((_named(key), _text(value)) for key, value in settings.items()), n_text=2)
     yield paragraph(_ESTIMATED, "note")
     allowed = settings["background_crossings"] * settings["rate_hz"] / settings["collisions_hz"]
     if allowed < _FEW:
@@ -109,11 +111,19 @@ def _parts(
 def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name}: {_text(one)}" for name, one in value.items())
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,.10g}" if isinstance(value, int | float) else str(value)
+
+
+def _named(key: str) -> str:
+    """A setting, its unit in brackets."""
+    for suffix, unit in (("_ns", "ns"), ("_hz", "Hz")):
+        if key.endswith(suffix):
+            return f"{key.removesuffix(suffix).replace('_', ' ')} [{unit}]"
+    return key.replace("_", " ")
 
 
 def _table(points: Sequence[Point]) -> str:
-    signals = list(points[0].selection.auc)
+    signals = list(points[0].selection.areas)
     header = ["design", "strategy", "reuse", "LUT", "ns", "EBOPs", "rate [Hz]"]
     header += [f"{name}: {what}" for name in signals for what in ("efficiency", "AUC")]
     return table(header, (_cells(point, signals) for point in points), n_text=2)
@@ -123,5 +133,13 @@ def _cells(point: Point, signals: Sequence[str]) -> list[str]:
     chosen = point.selection
     cells = [label(point), point.hardware.strategy.replace("_", " "), str(point.hardware.reuse)]
     cells += [f"{point.luts:,.0f}", f"{point.latency_ns:g}", f"{point.bit_operations:,}"]
-    cells.append(f"{chosen.rate_hz:,.0f} ± {chosen.rate_error_hz:,.0f}")
-    return cells + [text for name in signals for text in (f"{chosen.efficiency[name]:.4f}", f"{chosen.auc[name]:.4f}")]
+    cells.append(_with_error(f"{chosen.rate_hz:,.0f}", f"{chosen.rate_error_hz:,.0f}"))
+    for name in signals:
+        part, area = chosen.efficiencies[name], chosen.areas[name]
+        cells.append(_with_error(f"{part.fraction:.4f}", f"{part.error:.4f}"))
+        cells.append(_with_error(f"{area.auc:.4f}", f"{area.error:.4f}"))
+    return cells
+
+
+def _with_error(value: str, error: str) -> str:
+    return f"{value}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{error}"

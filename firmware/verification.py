@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from firmware.build_requests import BuildRequest
-from firmware.designs import rtl_design, rtl_pipeline
-from firmware.ports import fitting_rows, port_types
+from firmware.verification_forms import Form, FormOpener
 from firmware.verification_inputs import Inputs
 from models.backends import fixed
-from models.backends.registry import open_backend
 from models.errors import ModelError
 from models.repository import LoadedVersion
 
 _FIRST: Final = 3
-Scorer = Callable[[Inputs], NDArray[np.int64]]
 LayerCodes = Mapping[str, list[int]]
-
-
-@dataclass(frozen=True)
-class Form:
-    """One form of a version, ready to run.
-
-    Attributes:
-        score: the menu's integer `(n,) int64` of inputs `(n, n_inputs)`.
-        takes: which of the inputs it can be given; None: all.
-        layers: the codes `(n, *shape)` of every tensor by name, if it can tell them.
-    """
-
-    score: Scorer
-    takes: Callable[[Inputs], NDArray[np.bool_]] | None = None
-    layers: Callable[[Inputs], Mapping[str, NDArray[np.int64]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +53,7 @@ class Agreement:
     """How one form compares with `fixed` on one set of inputs.
 
     Attributes:
-        form: such as `hls4ml C-sim`, `da4ml logic`, `Verilog`, `VHDL`.
+        form: its name, as `firmware.verification_forms.forms_of` gives it.
         inputs: which set.
         crossings: how many.
         differing: how many scores differ; None if the form cannot be run.
@@ -93,19 +73,22 @@ class Agreement:
     first: tuple[Difference, ...] = ()
 
 
-def verify(loaded: LoadedVersion, request: BuildRequest, sets: Mapping[str, Inputs]) -> Iterator[Agreement]:
+def verify(
+    loaded: LoadedVersion, request: BuildRequest, sets: Mapping[str, Inputs], forms: Mapping[str, FormOpener]
+) -> Iterator[Agreement]:
     """Compare each form with `fixed` on every set of inputs; a form that cannot run says why.
 
     Args:
         loaded: the version.
         request: part, clock and ports of the RTL.
         sets: from `firmware.verification_inputs.input_sets`.
+        forms: from `firmware.verification_forms.forms_of`.
 
     Raises:
         FileNotListed, NetworkInvalid, UnknownName, BadValue: the version has no network, or a damaged one.
     """
     expected = {name: fixed.score(loaded.network, inputs) for name, inputs in sets.items()}
-    for name, open_form in FORMS.items():
+    for name, open_form in forms.items():
         with ExitStack() as stack:
             start = time.monotonic()
             try:
@@ -141,45 +124,3 @@ def _difference(loaded: LoadedVersion, form: Form, inputs: Inputs, expected: np.
 
 def _listed(codes: Mapping[str, NDArray[np.int64]]) -> LayerCodes:
     return {name: [int(code) for code in values.ravel()] for name, values in codes.items()}
-
-
-def _csim(loaded: LoadedVersion, _: BuildRequest, __: ExitStack) -> Form:
-    from firmware.csim import CsimBackend, layer_codes
-
-    backend = open_backend("hls4ml", loaded)
-    if not isinstance(backend, CsimBackend):
-        return Form(backend.score_inputs)
-    project = backend.project
-    return Form(backend.score_inputs, layers=lambda inputs: layer_codes(loaded.network, project, inputs))
-
-
-def _logic(loaded: LoadedVersion, _: BuildRequest, __: ExitStack) -> Form:
-    return Form(open_backend("da4ml", loaded).score_inputs)
-
-
-def _rtl(language: str) -> Callable[[LoadedVersion, BuildRequest, ExitStack], Form]:
-    def opened(loaded: LoadedVersion, request: BuildRequest, stack: ExitStack) -> Form:
-        pipeline = rtl_pipeline(loaded, request)
-        from firmware.rtl import Language, write_rtl
-        from firmware.rtl_simulation import RtlSimulation
-
-        design = rtl_design(loaded, request, Language(language))
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="l1chain-verify-")))
-        write_rtl(pipeline, folder, design)
-        simulation = stack.enter_context(RtlSimulation(folder, pipeline, design))
-        given, kinds = loaded.network.given_type, port_types(loaded, request.ports)
-        return Form(
-            lambda inputs: simulation.outputs(given.quantise(inputs)),
-            takes=lambda inputs: fitting_rows(given.quantise(inputs), kinds),
-        )
-
-    return opened
-
-
-FORMS: Final[Mapping[str, Callable[[LoadedVersion, BuildRequest, ExitStack], Form]]] = {
-    "hls4ml C-sim": _csim,
-    "da4ml logic": _logic,
-    "Verilog": _rtl("verilog"),
-    "VHDL": _rtl("vhdl"),
-}
-"""What is compared with `fixed`, by name."""

@@ -2,41 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
+from models.fixed_codes import zero_padded
 from models.network import Network
-from models.network_layers import Constants, Conv2D, Dense, Dot, Multiply
+from models.network_layers import Constants, Conv2D, Dense, Dot, Multiply, Tensor
 
 
 def effective_bit_operations(network: Network) -> int:
-    """Σ over all products of the bits of the weight times the bits of the number it multiplies.
+    """Σ over all products, the score's too, of the bits of the weight times the bits of the number that it multiplies.
 
     The bits of a weight are those between its highest and its lowest set bit, so that 0 costs nothing and a power of
     two one; those of a number are its type's (C. Sun et al., HGQ, arXiv:2405.00645, section 3.3). A product of two
-    numbers takes the bits of both.
+    numbers takes the bits of both. A convolution counts every window.
     """
-    total = 0
+    return sum(_of_layer(network))
+
+
+def _of_layer(network: Network) -> Iterator[int]:
     for layer in network.all_layers:
-        first = network.tensors[layer.inputs[0]]
-        bits = np.array([kind.bits for kind in first.element_types], np.int64).reshape(first.shape)
+        read = [_bits(network.tensors[name]) for name in layer.inputs]
         match layer:
             case Dense():
-                total += int((weight_bits(layer.weights) * bits[:, None]).sum())
+                yield int(read[0].ravel() @ weight_bits(layer.weights).sum(axis=1))
             case Conv2D():
-                # a channel counts with its widest pixel: which pixels meet a weight depends on the place
-                height, width, _ = network.tensors[layer.output].shape
-                widest = bits.max(axis=(0, 1))
-                total += int((weight_bits(layer.weights) * widest[:, None]).sum()) * height * width
+                yield _convolution(layer, read[0], network.tensors[layer.output])
             case Dot() | Multiply():
-                second = network.tensors[layer.inputs[1]]
-                others = np.array([kind.bits for kind in second.element_types], np.int64).reshape(second.shape)
-                total += int((bits * others).sum())
-    return total
+                yield int((read[0] * read[1]).sum())
+
+
+def _convolution(layer: Conv2D, bits: NDArray[np.int64], output: Tensor) -> int:
+    """Padding is constant zeros, which multiply nothing."""
+    padded = zero_padded(bits, (*layer.padding, (0, 0)))
+    weights = weight_bits(layer.weights).sum(axis=-1)
+    height, width, _ = weights.shape
+    (down, right), (rows, columns, _) = layer.stride, output.shape
+    windows = (
+        padded[row * down : row * down + height, column * right : column * right + width]
+        for row, column in np.ndindex(rows, columns)
+    )
+    return int(sum((window * weights).sum() for window in windows))
+
+
+def _bits(tensor: Tensor) -> NDArray[np.int64]:
+    return np.array([kind.bits for kind in tensor.element_types], np.int64).reshape(tensor.shape)
 
 
 def weight_bits(constants: Constants) -> NDArray[np.int64]:
     """Bits from the highest to the lowest set one of each number, same shape; 0 for 0."""
     magnitudes = np.abs(constants.codes)
-    odd = np.where(magnitudes > 0, magnitudes // np.maximum(magnitudes & -magnitudes, 1), 0)
-    return np.ceil(np.log2(odd + 1.0)).astype(np.int64)
+    odd = magnitudes // np.maximum(magnitudes & -magnitudes, 1)
+    return np.frexp(odd.astype(np.float64))[1].astype(np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -68,7 +69,9 @@ def build(
     chosen = usual if strategy is None else named(Strategy, strategy, "--strategy")
     request = BuildRequest(tool, part, clock_ns, chosen, reuse, named(Ports, ports, "--ports"))
     loaded = _loaded(version, repository)
+    start = time.monotonic()
     made = build_version(loaded, request, out)
+    took_s = round(time.monotonic() - start, 2)
     result = {
         "version": loaded.label,
         **request.stated,
@@ -76,12 +79,15 @@ def build(
         "projects": list(made.projects),
         "digest": made.digest,
         "ticks": made.ticks,
+        "took_s": took_s,
     }
     if as_json:
         print_json(result)
         return
     out_console = console()
-    out_console.print(f"{loaded.label}: {', '.join(made.projects)} in {made.folder}", soft_wrap=True)
+    out_console.print(
+        f"{loaded.label}: {', '.join(made.projects)} in {made.folder}, made in {took_s:.1f} s", soft_wrap=True
+    )
     out_console.print(f"digest {made.digest}")
     if made.ticks is not None:
         out_console.print(f"{made.ticks} ticks, {made.ticks * clock_ns:g} ns")
@@ -91,28 +97,40 @@ def build(
 def verify(
     version: LabelArgument,
     source: Annotated[
-        list[str] | None, typer.Option(help="Event files for zero bias. [default: synthetic crossings]")
+        list[str] | None, typer.Option(metavar="FILE", help="Event files for zero bias. [default: synthetic crossings]")
     ] = None,
     random: Annotated[int, typer.Option(min=1, help="Random inputs, and crossings of zero bias at most.")] = 100_000,
     seed: Seed = 0,
+    backend: Annotated[
+        str | None, typer.Option(help="hls4ml (C simulations) or da4ml (logic, Verilog, VHDL). [default: both]")
+    ] = None,
+    reuse: Annotated[int, typer.Option(min=1, help="Products that share a multiplier in the strategy resource.")] = 4,
     part: PartOption = DEFAULT_PART,
     clock_ns: ClockOption = DEFAULT_CLOCK_NS,
     ports: PortsOption = "declared",
     repository: RepositoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare C simulation, logic and RTL simulation with the backend `fixed`; exit code 1 if a score differs."""
-    from firmware.build_requests import rtl_request
+    """Compare C simulations, logic and RTL simulations with the backend `fixed`; exit code 1 if a score differs."""
+    from firmware.build_requests import Tool, rtl_request
     from firmware.ports import Ports
     from firmware.verification import verify as verify_version
+    from firmware.verification_forms import forms_of
     from firmware.verification_inputs import input_sets
+    from stream.cli.event_source import progress
     from stream.cli.output import print_json
 
-    loaded = _loaded(version, repository)
+    tools = tuple(Tool) if backend is None else (named(Tool, backend, "--backend"),)
     request = rtl_request(part, clock_ns, named(Ports, ports, "--ports"))
+    loaded = _loaded(version, repository)
     zero_bias = _zero_bias(loaded, source, random, seed)
     sets = input_sets(loaded, request.ports, zero_bias, random, seed)
-    rows = list(verify_version(loaded, request, sets))
+    forms = forms_of(loaded, reuse, tools)
+    rows: list[Agreement] = []
+    with progress("verify", len(forms) * len(sets)) as done:
+        for row in verify_version(loaded, request, sets, forms):
+            rows.append(row)
+            done(1)
     if as_json:
         print_json({"version": loaded.label, **request.stated, "compared": [asdict(row) for row in rows]})
     else:
@@ -157,24 +175,49 @@ def _zero_bias(loaded: LoadedVersion, files: list[str] | None, n: int, seed: int
 def _print_agreements(
     loaded: LoadedVersion, request: BuildRequest, rows: list[Agreement], zero_bias: Source | None
 ) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     from stream.cli.output import console
 
     out = console()
-    table = Table("form", "inputs", "scores that differ", "made in", "ran in")
+    by_form: dict[str, list[Agreement]] = {}
     for row in rows:
-        found = row.why_not or f"{row.differing:,} of {row.crossings:,}"
-        made = "" if row.differing is None else f"{row.opening_s:.1f} s"
-        ran = "" if row.differing is None else f"{row.seconds:.2f} s"
-        table.add_row(row.form, row.inputs, found, made, ran)
-    out.print(f"[bold]{loaded.label}[/] against fixed; RTL for {request.part} at {request.clock_ns:g} ns")
+        by_form.setdefault(row.form, []).append(row)
+    table = Table("form", *(row.inputs for row in next(iter(by_form.values()))), "made in", "ran in", box=SIMPLE_HEAD)
+    for form, of_form in by_form.items():
+        ran = [row for row in of_form if row.differing is not None]
+        times = (f"{ran[0].opening_s:.1f} s", f"{sum(row.seconds for row in ran):.1f} s") if ran else ()
+        table.add_row(form, *(_found(row) for row in of_form), *times)
+    out.print(
+        f"[bold]{loaded.label}[/] against fixed: scores that differ, of how many; "
+        f"RTL for {request.part} at {request.clock_ns:g} ns",
+        soft_wrap=True,
+    )
     out.print(table)
+    for why_not, names in _reasons(rows).items():
+        out.print(f"{', '.join(names)} not compared: {why_not}", soft_wrap=True)
     if zero_bias is None:
         out.print("zero bias: synthetic crossings do not hold what this version reads; name files with --source")
     for row in rows:
         for difference in row.first:
             _print_difference(row, difference)
+
+
+def _found(row: Agreement) -> str:
+    if row.differing is None:
+        return "–"
+    count = f"{row.differing:,} of {row.crossings:,}"
+    return f"[red]{count}[/]" if row.differing else count
+
+
+def _reasons(rows: list[Agreement]) -> dict[str, list[str]]:
+    """The forms that cannot run, by the sentence that says why."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row.why_not and row.form not in found.setdefault(row.why_not, []):
+            found[row.why_not].append(row.form)
+    return found
 
 
 def _print_difference(row: Agreement, difference: Difference) -> None:

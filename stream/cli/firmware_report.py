@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 def report(
     versions: Annotated[list[str], typer.Argument(metavar="NAME/VERSION...", help="Versions, or aliases of them.")],
-    part: Annotated[list[str] | None, typer.Option(help="Full names of parts. [default: xc7vx690tffg1927-2]")] = None,
+    part: Annotated[
+        list[str] | None, typer.Option(metavar="PART", help="Full names of parts. [default: xc7vx690tffg1927-2]")
+    ] = None,
     clock_ns: Annotated[float, typer.Option("--clock-ns", help="Period of the clock.")] = 25.0,
     ports: Annotated[
         str, typer.Option(help="Widths of inputs: declared, or packed as the links fill them.")
@@ -35,9 +38,11 @@ def report(
     from firmware.da4ml_package import check_da4ml
     from firmware.hls_build import DEFAULT_SETTINGS
     from firmware.ports import Ports
+    from firmware.rtl_errors import NotLogic
     from models.repository import open_repository, parse_label
+    from stream.cli.event_source import progress
     from stream.cli.firmware import named
-    from stream.cli.output import print_json
+    from stream.cli.output import console, print_json
 
     check_da4ml()
     from firmware.resources import resources
@@ -46,11 +51,23 @@ def report(
     chosen = named(Ports, ports, "--ports")
     requests = [rtl_request(one, clock_ns, chosen) for one in part or [DEFAULT_SETTINGS.part]]
     loaded = [opened.load(*parse_label(label)) for label in versions]
-    rows = [resources(one, request, synthesis, limit_s) for one in loaded for request in requests]
+    rows, refused = [], {}
+    with progress("report", len(loaded) * len(requests)) as done:
+        for one, request in product(loaded, requests):
+            try:
+                rows.append(resources(one, request, synthesis, limit_s))
+            except NotLogic as error:
+                refused[one.label] = error
+            done(1)
+    if not rows:
+        raise next(iter(refused.values()))
     if as_json:
-        print_json({"reports": [_record(row) for row in rows]})
+        refusals = {label: str(error) for label, error in refused.items()}
+        print_json({"reports": [_record(row) for row in rows], "refused": refusals})
     else:
         _print_reports(rows)
+        for label, why in refused.items():
+            console().print(f"{label} is not in the tables: {why}", soft_wrap=True)
 
 
 def latency(
@@ -94,7 +111,8 @@ def _record(row: Resources) -> dict[str, Any]:
         "shares_percent": dict(row.shares_percent),
         "published": None if row.published is None else asdict(row.published),
         "off_by": dict(row.off_by),
-        "convolutions": [{**asdict(one), "cost": one.cost} for one in row.convolutions],
+        "convolutions": [{**asdict(one), "cost": one.cost, "luts": one.luts} for one in row.convolutions],
+        "estimated_luts": row.estimated_luts,
         "logic_s": row.logic_s,
     }
 
@@ -103,9 +121,13 @@ def _print_reports(rows: list[Resources]) -> None:
     from stream.cli.output import console
 
     out = console()
-    out.print("Synthesis only, not placed or routed; % are of the LUT after packing, else of da4ml's")
+    out.print("Synthesis only, not placed or routed. LUT, packed, FF, DSP, BRAM: yosys", soft_wrap=True)
     out.print(_cells_table(rows))
+    out.print("Shares are of packed LUT; in brackets, where yosys did not count, of da4ml's", soft_wrap=True)
     out.print(_shares_table(rows))
+    if any(row.off_by for row in rows):
+        out.print("Estimates over published figures; of which version these are is not known", soft_wrap=True)
+        out.print(_off_table(rows))
     for row in rows:
         for sentence in _sentences(row):
             out.print(sentence, soft_wrap=True)
@@ -113,16 +135,19 @@ def _print_reports(rows: list[Resources]) -> None:
 
 def _cells_table(rows: list[Resources]) -> Table:
     """Ticks and cells of each version, then what was published."""
-    table = _table(("version", "part"), ("ns", "da4ml", "LUT", "packed", "FF", "DSP", "BRAM"))
+    from firmware.parts import PUBLISHED, device_of
+
+    table = _table(("version", "device"), ("ticks", "ns", "da4ml", "LUT", "packed", "FF", "DSP", "BRAM"))
     for row in rows:
         counts = ["–"] * 5 if row.synthesis is None else _counts(row.synthesis.cells)
-        table.add_row(row.version, row.family, f"{row.latency_ns:g}", f"{row.da4ml_cost:,.0f}", *counts)
+        device, cost = device_of(row.request.part), f"{row.da4ml_cost:,.0f}"
+        table.add_row(row.version, device, str(row.ticks), f"{row.latency_ns:g}", cost, *counts)
     table.add_section()
-    for known in dict.fromkeys(row.published for row in rows if row.published is not None):
-        luts = "" if known.luts is None else f"{known.luts:,.0f}"
+    for known in PUBLISHED.values():
+        luts = "" if known.luts is None else f"{known.luts_bound} {known.luts:,.0f}"
         others = ["" if n is None else str(n) for n in (known.dsps, known.brams)]
-        latency = "" if known.latency_ns is None else f"{known.latency_ns:g}"
-        table.add_row(f"{known.network}, published", known.device or "", latency, "", luts, "", "", *others)
+        latency = f"{known.latency_bound} {known.latency_ns:g}"
+        table.add_row(f"{known.network}, published", known.device or "", "", latency, "", luts, "", "", *others)
     return table
 
 
@@ -131,14 +156,32 @@ def _counts(cells: Cells) -> list[str]:
 
 
 def _shares_table(rows: list[Resources]) -> Table:
-    """Ticks, bit operations, share of devices, and how long synthesis took."""
-    from firmware.parts import DEVICES
+    """Bit operations, shares of devices, and how long the steps took."""
+    from firmware.parts import DEVICES, device_of
 
-    table = _table(("version", "part"), ("ticks", "EBOPs", *(f"% {device.name[2:]}" for device in DEVICES), "took"))
+    shares = (f"% {device.name[2:]}" for device in DEVICES)
+    table = _table(("version", "device"), ("EBOPs", *shares, "logic in", "yosys in"))
     for row in rows:
         took = "–" if row.synthesis is None else f"{row.synthesis.seconds:.0f} s"
-        shares = (f"{share:.2f}" for share in row.shares_percent.values())
-        table.add_row(row.version, row.family, str(row.ticks), f"{row.bit_operations:,}", *shares, took)
+        form = "({:.2f})" if row.synthesis is None else "{:.2f}"
+        percents = (form.format(share) for share in row.shares_percent.values())
+        device = device_of(row.request.part)
+        table.add_row(row.version, device, f"{row.bit_operations:,}", *percents, f"{row.logic_s:.1f} s", took)
+    return table
+
+
+def _off_table(rows: list[Resources]) -> Table:
+    """How far latency and the estimates of look-up tables are from a published figure."""
+    from firmware.parts import device_of
+
+    names = {"ns": "ns", "da4ml": "da4ml", "yosys": "LUT", "yosys, packed": "packed"}
+    table = _table(("version", "device", "published"), tuple(names.values()))
+    for row in rows:
+        if row.off_by and row.published is not None:
+            known = row.published
+            figure = f"{known.latency_ns:g} ns, {known.luts_percent:g} % = {known.luts:,.0f} LUT of {known.device}"
+            factors = (f"{row.off_by[name]:.2f}" if name in row.off_by else "–" for name in names)
+            table.add_row(row.version, device_of(row.request.part), figure, *factors)
     return table
 
 
@@ -155,21 +198,17 @@ def _table(words: tuple[str, ...], numbers: tuple[str, ...]) -> Table:
 
 
 def _sentences(row: Resources) -> list[str]:
-    sentences = [f"{row.version}, {row.family}: no cells: {row.why_not}"] if row.why_not else []
-    if row.published is not None:
-        known = row.published
-        numbers = [] if known.latency_ns is None else [f"{known.latency_ns:g} ns"]
-        numbers += [] if known.luts_percent is None else [f"{known.luts_percent:g} % of the LUT of {known.device}"]
-        numbers += [] if known.dsps is None else [f"{known.dsps} DSP, {known.brams} BRAM"]
-        sentences.append(f"{row.version}: published for {known.network}: {', '.join(numbers)} ({known.note})")
-    if row.off_by:
-        factors = ", ".join(f"{name} {factor:.2f} times" for name, factor in row.off_by.items())
-        sentences.append(
-            f"{row.version}, {row.family}: LUT over the published ones, whose version is not known: {factors}"
-        )
+    from firmware.parts import device_of
+
+    here = f"{row.version}, {device_of(row.request.part)}"
+    sentences = [f"{here}: not synthesised: {row.why_not}"] if row.why_not else []
     for one in row.convolutions:
-        product = f"{one.block_cost:,.0f} × ρ {one.rho:,.0f} = {one.cost:,.0f}"
-        sentences.append(f"{row.version}: {one.layer}: da4ml's LUT of one window {product}")
+        block = f"{one.block_cost:,.0f} (da4ml)" if one.block_luts is None else f"{one.block_luts:,} (yosys, packed)"
+        sentences.append(
+            f"{here}: convolution {one.layer}: {block} LUT of one window × ρ {one.rho:,.0f} = {one.luts:,.0f}"
+        )
+    if row.estimated_luts is not None:
+        sentences.append(f"{here}: {row.estimated_luts:,.0f} LUT in all, with the convolutions by ρ, the rest by da4ml")
     return sentences
 
 
@@ -192,9 +231,10 @@ def _print_latency(found: ChainLatency) -> None:
         out.print(f"  {name}, {BUDGETS_NS[name] / 1000:g} µs: {abs(slack)} slots {word}")
     if found.networks:
         slack = found.network_slack_slots
-        beside = "networks are done when the conditions are" if slack == 0 else f"networks are {abs(slack)} slots "
-        out.print(
-            beside
-            if slack == 0
-            else beside + ("faster than the conditions" if slack > 0 else "slower than the conditions")
+        word = "faster" if slack > 0 else "slower"
+        beside = (
+            f"is {abs(slack)} {'slot' if abs(slack) == 1 else 'slots'} {word} than the conditions"
+            if slack
+            else "is done when the conditions are"
         )
+        out.print(f"the slowest network {beside}")

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("da4ml", reason="the extra [firmware] is not installed")
-pytest.importorskip("hls4ml", reason="the extra [firmware] is not installed")
 
 from firmware.build_requests import BuildRequest, Tool, rtl_request
 from firmware.builds import RECORD_FILE, build, builds_folder
@@ -21,9 +20,12 @@ from firmware.ports import Ports
 from firmware.rtl_errors import BuildUnwritable, ExtraMissing
 from models.network import NETWORK_FILE
 from models.repository import Repository
+from tests.firmware.extras import needs_hls4ml
 from tests.models.conftest import write_version
 from tests.models.encoder_networks import encoder_document, version_from
 from triggers.errors import BadValue
+
+pytestmark = needs_hls4ml
 
 
 @pytest.mark.parametrize("tool", ["hls4ml", "da4ml"])
@@ -86,7 +88,7 @@ def test_other_settings_are_other_folders() -> None:
 
 def test_shipped_versions_are_built_in_the_users_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    folder = builds_folder(Repository().load("axol1tl", "production"))
+    folder = builds_folder(Repository().load("axol1tl", "demo-v1"))
     assert folder == tmp_path / "l1chain" / "firmware" / "axol1tl" / "demo-v1"
 
 
@@ -96,7 +98,8 @@ def test_shipped_versions_are_built_in_the_users_folder(monkeypatch: pytest.Monk
         ({"tool": Tool.HLS4ML, "part": "no part;"}, "is no device"),
         ({"tool": Tool.HLS4ML, "clock_ns": 0.0}, "a period of 0 ns"),
         ({"tool": Tool.HLS4ML, "reuse": 0}, "a factor of 0"),
-        ({"tool": Tool.DA4ML, "strategy": Strategy.LATENCY}, "da4ml has no latency"),
+        ({"tool": Tool.DA4ML, "strategy": Strategy.LATENCY}, "da4ml cannot make 'latency'"),
+        ({"tool": Tool.DA4ML, "strategy": Strategy.DISTRIBUTED_ARITHMETIC, "clock_ns": 0.3}, "shorter than an adder"),
         ({"tool": Tool.DA4ML, "strategy": Strategy.DISTRIBUTED_ARITHMETIC, "reuse": 2}, "no multipliers to share"),
         ({"tool": Tool.HLS4ML, "ports": Ports.PACKED}, "use declared, or the backend da4ml"),
     ],

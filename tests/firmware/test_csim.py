@@ -22,9 +22,12 @@ from models.importing import import_network
 from models.inputs import hardware_inputs
 from models.reference import reference_inputs
 from models.repository import LoadedVersion, Repository
+from tests.firmware.extras import needs_hls4ml
 from tests.firmware.hls_networks import traced_codes
 from tests.models.encoder_networks import encoder_document, network_from, region_document, sum_document, version_from
 from tests.models.random_networks import random_inputs, random_network
+
+pytestmark = needs_hls4ml
 
 SEEDS = (2, 6, 31)
 """Networks of all layers and scores together, with types of 0 bits, of one number each, and of all modes."""
@@ -48,7 +51,7 @@ def test_random_networks_agree_layer_by_layer(tmp_path: Path) -> None:
 @pytest.mark.heavy
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("flavour", Flavour)
-@pytest.mark.parametrize("first", [1000, 1020, 1040, 1060])
+@pytest.mark.parametrize("first", [1000, 1020])
 def test_many_random_networks_agree_layer_by_layer(flavour: Flavour, first: int, tmp_path: Path) -> None:
     agree(range(first, first + 20), flavour, tmp_path)
 

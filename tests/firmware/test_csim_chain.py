@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.firmware.extras import needs_hls4ml
 from tests.stream.run.conftest import Ended, chain, crossings
+
+pytestmark = needs_hls4ml
 
 __all__ = ["chain", "crossings"]
 

@@ -20,8 +20,11 @@ from models.errors import BackendLimit
 from models.fixed_point import NETWORK_BITS, FixedPoint
 from models.network import Network
 from models.network_layers import Constants
+from tests.firmware.extras import needs_hls4ml
 from tests.models.encoder_networks import encoder_document, network_from, region_document, sum_document
 from triggers.errors import BadValue
+
+pytestmark = needs_hls4ml
 
 ENCODER = network_from(encoder_document(0))
 

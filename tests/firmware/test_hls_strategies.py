@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("da4ml", reason="the extra [firmware] is not installed")
-pytest.importorskip("hls4ml", reason="the extra [firmware] is not installed")
 
 from firmware.csim import layer_codes
 from firmware.hls import hls_project
@@ -17,9 +16,12 @@ from firmware.hls_strategies import Strategy, closest_reuse
 from firmware.rtl_errors import ExtraMissing
 from models.backends import fixed
 from models.network import Network
+from tests.firmware.extras import needs_hls4ml
 from tests.firmware.small_networks import encoder
 from tests.models.encoder_networks import encoder_document, network_from
 from tests.models.random_networks import random_inputs, random_network
+
+pytestmark = needs_hls4ml
 
 CASES = [
     (Strategy.RESOURCE, 3),
@@ -73,6 +75,7 @@ def test_an_accumulator_that_saturates_on_the_way_stays_latency() -> None:
         assert parameters.count("nnet::DenseLatency<") == 2
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 500))
 def test_the_closest_allowed_factor_divides_the_products(n_in: int, n_out: int, reuse: int) -> None:
     factor = closest_reuse(n_in, n_out, reuse)

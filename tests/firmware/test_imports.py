@@ -20,8 +20,11 @@ from models.inputs import hardware_inputs
 from models.repository import Repository
 from stream.cli.models import app
 from tests.firmware.cms_projects import axol1tl_folder, cicada_folder
+from tests.firmware.extras import needs_hls4ml
 from tests.firmware.small_networks import encoder, regions
 from triggers.errors import L1ChainError
+
+pytestmark = needs_hls4ml
 
 TRUSTED = ProjectOptions(trust=True)
 

@@ -23,6 +23,7 @@ from models.layouts import network_inputs
 from models.network import Network
 from models.reference import reference_inputs
 from tests.firmware.cms_projects import axol1tl_folder, cicada_folder
+from tests.firmware.extras import needs_hls4ml
 from tests.firmware.small_networks import autoencoder, encoder, regions
 from triggers.errors import FileMissing
 
@@ -181,6 +182,7 @@ def test_distributed_arithmetic_that_drops_something_is_no_dense_layer(old: str,
         distributed_layer(sources, "dense_da_3", FixedPoint.parse("ap_fixed<4,2>"), 3)
 
 
+@needs_hls4ml
 def test_a_bundle_holds_what_compiling_needs_and_nothing_else(tmp_path: Path) -> None:
     folder = axol1tl_folder(encoder(1), tmp_path / "p")
     (folder / "NN" / "unused.h").write_text("int unused;")
@@ -194,6 +196,7 @@ def test_a_bundle_holds_what_compiling_needs_and_nothing_else(tmp_path: Path) ->
         unpacked(packed(files)[:-100], "x")
 
 
+@needs_hls4ml
 def test_headers_of_the_project_and_of_the_user_go_before_the_installed_ones(tmp_path: Path) -> None:
     folder = axol1tl_folder(encoder(1), tmp_path / "p")
     (folder / "NN" / "nnet_utils").mkdir()

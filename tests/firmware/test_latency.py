@@ -96,4 +96,5 @@ def test_the_command_shows_a_chain_of_the_configuration() -> None:
     assert ended.exit_code == 0, ended.output
     shown = json.loads(ended.stdout)
     assert shown["latency_ns"] == 25 * shown["slots"]
-    assert {block["way"] for block in shown["blocks"]} == {"all", "conditions", "axol1tl/demo-v1"}
+    networks = {Repository().load(name, "production").label for name in ("axol1tl", "cicada")}
+    assert {block["way"] for block in shown["blocks"]} == {"all", "conditions", *networks}

@@ -6,14 +6,12 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 pytest.importorskip("da4ml", reason="the extra [firmware] is not installed")
 
 from firmware import synthesis_cache
-from firmware.bit_operations import effective_bit_operations
 from firmware.build_requests import rtl_request
 from firmware.convolutions import convolution_estimates, resource_factor
 from firmware.logic import network_logic
@@ -21,15 +19,16 @@ from firmware.parts import DEVICES, PUBLISHED, published_for
 from firmware.ports import Ports
 from firmware.resources import resources
 from firmware.rtl import RtlDesign
-from firmware.rtl_errors import SynthesisMissing
+from firmware.rtl_errors import NotLogic, SynthesisMissing, SynthesisTooLong
 from firmware.synthesis import Cells, Family
 from models.network import NETWORK_FILE
 from models.network_layers import Conv2D
 from models.repository import LoadedVersion, Repository
 from stream.cli.app import app
 from tests.models.conftest import write_version
-from tests.models.encoder_networks import encoder_document, network_from, region_document, sum_document
+from tests.models.encoder_networks import encoder_document, network_from, region_document
 from tests.models.random_networks import random_network
+from triggers.errors import BadValue
 
 CELLS = Cells(luts=120, packed_luts=90, flip_flops=20, carries=30, dsps=0, brams=0)
 needs_yosys = pytest.mark.skipif(shutil.which("yosys") is None, reason="yosys is not installed (apt-get install yosys)")
@@ -38,35 +37,6 @@ needs_yosys = pytest.mark.skipif(shutil.which("yosys") is None, reason="yosys is
 def _version(folder: Path, name: str = "axol1tl") -> LoadedVersion:
     write_version(folder, name, "small", {NETWORK_FILE: json.dumps(encoder_document(4, (3, 2))).encode()})
     return Repository(folder).load(name, "small")
-
-
-@pytest.mark.parametrize(
-    ("weights", "operations"),
-    [([0, 0], 0), ([1, 0], 8), ([3, 4], 16 + 8), ([5, -5], 24 + 24), ([-8, 6], 8 + 16), ([255, 1], 64 + 8)],
-)
-def test_bit_operations_are_products_of_widths(weights: list[int], operations: int) -> None:
-    network = network_from(sum_document(weights, "ap_uint<8>", "ap_int<24>", "ap_uint<24>"))
-    assert effective_bit_operations(network) == operations
-
-
-def test_bit_operations_of_a_score_are_counted_too() -> None:
-    document = encoder_document(1, (2,))
-    document["layers"][0]["weights"] = np.zeros((57, 2)).tolist()
-    assert effective_bit_operations(network_from(document)) == 2 * 10 * 10
-
-
-def test_a_convolution_counts_every_window() -> None:
-    document = region_document(3)
-    network = network_from(document)
-    (layer,) = [layer for layer in network.layers if isinstance(layer, Conv2D)]
-    codes = np.abs(layer.weights.codes)
-    highest, lowest = np.floor(np.log2(codes.clip(1))), np.log2((codes & -codes).clip(1))
-    of_weights = (np.where(codes > 0, highest - lowest + 1, 0)).sum()
-    alone = json.loads(json.dumps(document))
-    for dense in alone["layers"]:
-        if dense["op"] == "dense":
-            dense["weights"] = [[0.0]] * 252
-    assert effective_bit_operations(network_from(alone)) == 9 * 7 * 10 * of_weights
 
 
 def test_rho_is_the_ratio_of_places_and_channels() -> None:
@@ -106,6 +76,7 @@ def test_shares_are_of_the_devices_look_up_tables(tmp_path: Path, monkeypatch: p
     assert (found.ticks, found.latency_ns) == (2, 50.0)
     published = 0.021 * 433_200
     assert found.off_by["yosys"] == pytest.approx(120 / published)
+    assert found.off_by["ns"] == 1.0
     assert found.off_by["da4ml"] == pytest.approx(found.da4ml_cost / published)
 
 
@@ -135,11 +106,17 @@ def test_a_result_is_remembered_by_what_was_synthesised(tmp_path: Path, monkeypa
 def test_parts_belong_to_families() -> None:
     assert Family.of("xc7vx690tffg1927-2") is Family.SERIES_7
     assert Family.of("xcvu13p-flga2577-2-e") is Family.ULTRASCALE_PLUS
+    assert Family.of("xcku115-flvb2104-2-e") is Family.ULTRASCALE
+    assert Family.of("xcu250-figd2104-2L-e") is Family.ULTRASCALE_PLUS
+    with pytest.raises(BadValue, match="of no family that can be counted"):
+        Family.of("agfb014")
 
 
 def test_names_of_models_find_what_was_published() -> None:
     assert published_for("axol1tl") is PUBLISHED["axol1tl"]
     assert published_for("AXOL1TL-retrained") is PUBLISHED["axol1tl"]
+    assert published_for("gelato_l1") is PUBLISHED["gelato"]
+    assert published_for("gelato_hlt") is None  # software
     assert published_for("mine") is None
 
 
@@ -172,4 +149,30 @@ def test_the_command_prints_a_table_and_json(tmp_path: Path, monkeypatch: pytest
     printed = CliRunner().invoke(app, arguments, env={"COLUMNS": "220"}).stdout
     assert "not placed or routed" in printed
     assert "AXOL1TL, published" in printed
-    assert "2.1 % of the LUT of xc7vx690t" in printed
+    assert "50 ns, 2.1 % = 9,097 LUT of xc7vx690t" in printed
+
+
+def test_a_version_that_is_no_logic_does_not_hide_the_others() -> None:
+    arguments = ["firmware", "report", "axol1tl/sim-gmm", "--no-synthesis"]
+    shown = json.loads(CliRunner().invoke(app, [*arguments, "axol1tl/demo-v1", "--json"]).stdout)
+    assert [row["version"] for row in shown["reports"]] == ["axol1tl/demo-v1"]
+    assert "geometric mean" in shown["refused"]["axol1tl/sim-gmm"]
+    assert isinstance(CliRunner().invoke(app, arguments).exception, NotLogic)
+
+
+def test_what_is_not_synthesised_is_estimated_by_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def only_windows(_: Path, design: RtlDesign, limit_s: float | None) -> Cells:
+        calls.append(design)
+        if len(calls) > 1:
+            raise SynthesisTooLong(design.name, limit_s or 0)
+        return CELLS
+
+    calls: list[RtlDesign] = []
+    monkeypatch.setattr(synthesis_cache, "synthesise", only_windows)
+    monkeypatch.setattr(synthesis_cache, "find_yosys", lambda: "true")
+    write_version(tmp_path, "regions", "v1", {NETWORK_FILE: json.dumps(region_document(3)).encode()})
+    found = resources(Repository(tmp_path).load("regions", "v1"), rtl_request(), limit_s=1)
+    (estimate,) = found.convolutions
+    assert (estimate.block_luts, estimate.luts) == (90, 90 * 63)
+    assert found.synthesis is None
+    assert found.estimated_luts == pytest.approx(found.da4ml_cost - estimate.cost + 90 * 63)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -13,23 +14,29 @@ import pytest
 from typer.testing import CliRunner
 
 pytest.importorskip("da4ml", reason="the extra [firmware] is not installed")
-pytest.importorskip("hls4ml", reason="the extra [firmware] is not installed")
 
-from firmware import verification
-from firmware.build_requests import rtl_request
+from firmware import verification_forms
+from firmware.build_requests import BuildRequest, Tool, rtl_request
+from firmware.hls_build import Flavour
+from firmware.hls_strategies import Strategy
 from firmware.ports import Ports, fitting_rows, port_types
-from firmware.verification import FORMS, Form, verify
+from firmware.verification import verify
+from firmware.verification_forms import LOGIC, Form, FormOpener, csim_name, forms_of
 from firmware.verification_inputs import N_RANDOM, crossings, input_sets
 from models.backends import fixed, open_backend
 from models.network import NETWORK_FILE
 from models.repository import LoadedVersion
 from stream.cli.app import app
+from tests.firmware.extras import needs_hls4ml
 from tests.models.conftest import write_version
 from tests.models.encoder_networks import encoder_document, region_document, version_from
 from triggers.errors import BadValue
 from triggers.events.synthetic import SyntheticSource
 
+pytestmark = needs_hls4ml
+
 SMALL = (3, 2)
+CSIM = csim_name(Flavour.VITIS, Strategy.LATENCY)
 needs_ghdl = pytest.mark.skipif(shutil.which("ghdl") is None, reason="ghdl is not installed (apt-get install ghdl)")
 
 
@@ -37,15 +44,38 @@ def _version() -> LoadedVersion:
     return version_from(encoder_document(4, SMALL))
 
 
+def test_all_that_is_built_is_compared() -> None:
+    assert list(forms_of(_version())) == [
+        "Vitis C-sim, latency",
+        "Vitis C-sim, resource, reuse 4",
+        "Vitis C-sim, distributed arithmetic",
+        "Vivado C-sim, latency",
+        "Vivado C-sim, resource, reuse 4",
+        "Vivado C-sim, distributed arithmetic",
+        "da4ml logic",
+        "Verilog",
+        "VHDL",
+    ]
+
+
+def _agrees(version: LoadedVersion, ports: Ports, n: int, forms: Mapping[str, FormOpener]) -> None:
+    sets = input_sets(version, ports, SyntheticSource(n // 5), n)
+    rows = list(verify(version, rtl_request(ports=ports), sets, forms))
+    assert [(row.form, row.inputs) for row in rows] == [(form, name) for form in forms for name in sets]
+    assert {(row.differing, row.why_not) for row in rows} == {(0, "")}
+    assert all(row.crossings == len(sets[row.inputs]) for row in rows if row.inputs != "reference")
+
+
+def test_a_small_network_agrees_in_logic_and_one_c_simulation_of_each_strategy() -> None:
+    of_vitis = {name: form for name, form in forms_of(_version()).items() if name.startswith(("Vitis", LOGIC))}
+    _agrees(_version(), Ports.PACKED, 2000, of_vitis)
+
+
+@pytest.mark.heavy
 @pytest.mark.timeout(900)  # three compilers, on machines that do other things too
 @needs_ghdl
 def test_a_small_network_agrees_in_every_form() -> None:
-    version = _version()
-    sets = input_sets(version, Ports.PACKED, SyntheticSource(2000), 20_000)
-    rows = list(verify(version, rtl_request(ports=Ports.PACKED), sets))
-    assert [(row.form, row.inputs) for row in rows] == [(form, name) for form in FORMS for name in sets]
-    assert {(row.differing, row.why_not) for row in rows} == {(0, "")}
-    assert all(row.crossings == len(sets[row.inputs]) for row in rows if row.inputs != "reference")
+    _agrees(_version(), Ports.PACKED, 20_000, forms_of(_version()))
 
 
 @pytest.mark.heavy
@@ -53,27 +83,23 @@ def test_a_small_network_agrees_in_every_form() -> None:
 @needs_ghdl
 def test_a_network_of_deployed_size_agrees_in_every_form() -> None:
     version = version_from(encoder_document(1))
-    sets = input_sets(version, Ports.DECLARED, SyntheticSource(N_RANDOM), N_RANDOM)
-    rows = list(verify(version, rtl_request(), sets))
-    assert {(row.form, row.differing) for row in rows} == {(form, 0) for form in FORMS}
-    assert sum(row.crossings for row in rows) > 2 * len(FORMS) * N_RANDOM
+    _agrees(version, Ports.DECLARED, N_RANDOM, forms_of(version))
 
 
-def _only(monkeypatch: pytest.MonkeyPatch, form: str, shift: int) -> None:
+def _wrong(form: str, shift: int) -> Mapping[str, FormOpener]:
     """One form alone, whose every score is wrong by `shift`."""
-    opened = FORMS[form]
+    opened = forms_of(_version())[form]
 
-    def wrong(version: LoadedVersion, request: object, stack: ExitStack) -> Form:
-        right = opened(version, rtl_request(), stack)
+    def wrong(version: LoadedVersion, request: BuildRequest, stack: ExitStack) -> Form:
+        right = opened(version, request, stack)
         return replace(right, score=lambda inputs: right.score(inputs) + shift)
 
-    monkeypatch.setattr(verification, "FORMS", {form: wrong})
+    return {form: wrong}
 
 
-def test_the_first_differences_are_shown_with_the_values_of_every_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_differences_are_shown_with_the_values_of_every_layer() -> None:
     version = _version()
-    _only(monkeypatch, "hls4ml C-sim", 1)
-    (row, *_) = verify(version, rtl_request(), input_sets(version, Ports.DECLARED, None, 10))
+    (row, *_) = verify(version, rtl_request(), input_sets(version, Ports.DECLARED, None, 10), _wrong(CSIM, 1))
     assert row.differing == row.crossings
     first = row.first[0]
     assert (first.found, first.expected) == (first.expected + 1, first.layers["score:integer"][0])
@@ -89,17 +115,23 @@ def test_the_command_ends_with_1_if_a_score_differs(monkeypatch: pytest.MonkeyPa
     arguments = ["firmware", "verify", "small/v1", "--random", "10", "--repository", str(tmp_path)]
     for shift, code in ((0, 0), (1, 1)):
         with monkeypatch.context() as patch:
-            _only(patch, "da4ml logic", shift)
+            forms = _wrong(LOGIC, shift)
+            patch.setattr(verification_forms, "forms_of", lambda *_, forms=forms: forms)
             ended = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
         assert ended.exit_code == code, ended.output
         assert ("score:integer" in ended.stdout) == bool(shift)
 
 
-def test_a_form_that_cannot_run_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "FORMS", {"Verilog": FORMS["Verilog"]})
+def test_a_form_that_cannot_run_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("firmware.da4ml_package.find_spec", lambda _: None)
-    rows = list(verify(_version(), rtl_request(), input_sets(_version(), Ports.DECLARED, None, 10)))
+    sets = input_sets(_version(), Ports.DECLARED, None, 10)
+    rows = list(verify(_version(), rtl_request(), sets, forms_of(_version(), tools=(Tool.DA4ML,))))
     assert {(row.differing, "pip install" in row.why_not) for row in rows} == {(None, True)}
+    write_version(tmp_path, "small", "v1", {NETWORK_FILE: json.dumps(encoder_document(4, SMALL)).encode()})
+    arguments = ["firmware", "verify", "small/v1", "--backend", "da4ml", "--repository", str(tmp_path)]
+    ended = CliRunner().invoke(app, [*arguments, "--random", "10"], env={"COLUMNS": "200"})
+    assert ended.exit_code == 2
+    assert "da4ml logic, Verilog, VHDL not compared: da4ml: the package is not installed" in ended.stdout
 
 
 def test_random_inputs_reach_the_ends_of_every_port() -> None:
