@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
 from stream.services.batches import Block, cut, decided_flags, in_lumi_sections, prepare, split
+from stream.services.passes import PassTimes
+from stream.wire.shelf import Carrier
 from triggers.events.schema import MAX_BX_OFFSET
 from triggers.events.source import Source
 
@@ -45,6 +47,7 @@ class Plan:
         source: one pass.
         settings: how it is cut.
         columns: to encode beforehand, if the source is prepared.
+        carrier: of these columns.
         skipped: the source without its first n crossings, for sources that can do that without reading them.
     """
 
@@ -53,11 +56,13 @@ class Plan:
         source: Source,
         settings: PlanSettings,
         columns: tuple[str, ...],
+        carrier: Carrier,
         skipped: Callable[[int], Source] | None = None,
     ) -> None:
         self._source, self._settings, self._skipped = source, settings, skipped
-        self._columns = columns
+        self._columns, self._carrier = columns, carrier
         self._prepared: list[Block] | None = None
+        self._times = PassTimes()
 
     def blocks(self, crossing: int) -> Iterator[tuple[int, int, Block]]:
         """The blocks from the given crossing of the run on.
@@ -80,7 +85,8 @@ class Plan:
         settings = self._settings
         if self._prepared is None:
             size = settings.batch_crossings
-            self._prepared = prepare(cut(self._source.batches(size), size, settings.neighbours), self._columns)
+            blocks = cut(self._times.learned(self._source.batches(size)), size, settings.neighbours)
+            self._prepared = prepare(blocks, self._columns, self._carrier)
         kept = self._prepared
         of_pass = sum(block.crossings for block in kept)
         done, rest = divmod(crossing, of_pass) if of_pass else (0, 0)
@@ -91,7 +97,8 @@ class Plan:
                         rest -= block.crossings
                         continue
                     block, rest = split(block, rest, settings.neighbours)[1], 0
-                yield block
+                # Frames stay those of the first pass: stages compare times within a block only.
+                yield replace(block, rows=self._times.of_pass(block.rows, number))
 
     def _from_source(self, crossing: int) -> Iterator[Block]:
         size, of_pass = self._settings.batch_crossings, self._source.info.n_crossings
@@ -99,10 +106,18 @@ class Plan:
         source = self._source
         if rest and self._skipped is not None:
             source, rest = self._skipped(rest), 0
-        first_pass = source.batches(size) if next(self._passes(done), None) is not None else iter(())
-        later = (self._source.batches(size) for _ in self._passes(done + 1))
-        rows = itertools.chain(first_pass, itertools.chain.from_iterable(later))
+        if (done or source is not self._source) and self._settings.repeat != 1:
+            for _ in self._times.learned(self._source.batches(size)):
+                continue
+        passes = (self._pass(source if number == done else self._source, number) for number in self._passes(done))
+        rows = itertools.chain.from_iterable(passes)
         return cut(without_first(rows, rest), size, self._settings.neighbours)
+
+    def _pass(self, source: Source, number: int) -> Iterator[pa.RecordBatch]:
+        batches = source.batches(self._settings.batch_crossings)
+        if not number and source is self._source:
+            batches = self._times.learned(batches)
+        return (self._times.of_pass(rows, number) for rows in batches)
 
 
 def without_first(batches: Iterator[pa.RecordBatch], crossings: int) -> Iterator[pa.RecordBatch]:

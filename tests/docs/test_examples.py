@@ -35,8 +35,10 @@ EXAMPLES = examples()
 
 def test_the_examples_are_found() -> None:
     assert {name for name, _ in EXAMPLES} >= {
-        "examples.md: How fast is the chain here?",
+        "examples.md: Replay a run against two menus",
+        "examples.md: Load test",
         "examples.md: Rates live",
+        "examples.md: Swap a model version",
     }
 
 

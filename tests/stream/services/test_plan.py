@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from stream.services.batches import Block
 from stream.services.plan import Plan, PlanSettings
+from stream.wire.shelf import InMessages
 from tests.stream.services.test_batches import decided, events, source
 from triggers.events.source import SourceInfo
 
@@ -53,7 +54,7 @@ class Rows:
 def test_the_crossings_behind_a_position_are_those_of_the_whole_run(
     rows: Rows, per_section: int, size: int, begin: int, repeat: int, neighbours: bool, prepare: bool
 ) -> None:
-    plan = Plan(rows, PlanSettings(per_section, repeat, size, neighbours, prepare), ())
+    plan = Plan(rows, PlanSettings(per_section, repeat, size, neighbours, prepare), (), InMessages())
     whole = crossings(list(plan.blocks(0)), per_section)
     rest = list(plan.blocks(begin))
     assert crossings(rest, per_section) == whole[begin:]
@@ -80,7 +81,7 @@ def test_a_source_that_can_skip_is_not_read_from_its_start() -> None:
         made.append(n)
         return Rows(0, (), (1,), True)
 
-    plan = Plan(Rows(10, (), (4,), True), PlanSettings(100, 2, 4, False, False), (), skipped)
+    plan = Plan(Rows(10, (), (4,), True), PlanSettings(100, 2, 4, False, False), (), InMessages(), skipped)
     (_, first, block) = next(iter(plan.blocks(7)))
     assert made == [7]
     assert first == 7
