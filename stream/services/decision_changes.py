@@ -24,6 +24,10 @@ class DecisionChange(StrEnum):
     UNMASK = "unmask"
     EMERGENCY_OFF = "emergency-off"
     """Masks all algorithms on scores."""
+    BUDGET_HOLD = "budget-hold"
+    """Takes a budget's controller out of action."""
+    BUDGET_RELEASE = "budget-release"
+    """Lets a budget's controller act again, and the group that it switched off count."""
 
 
 class DecisionTimeline:
@@ -59,6 +63,8 @@ class DecisionTimeline:
                 raise BadValue("emergency off", "no algorithm of the menu looks at a score", "mask others by name")
             case DecisionChange.MASK | DecisionChange.UNMASK | DecisionChange.EMERGENCY_OFF:
                 self._words(change)
+            case DecisionChange.BUDGET_HOLD | DecisionChange.BUDGET_RELEASE:
+                pass  # the controllers know their names
             case other:
                 raise BadValue("change of the decision", f"'{other}' is no kind of it", "see docs/protocol.md")
 
@@ -76,10 +82,22 @@ class DecisionTimeline:
                 masked = masked | self._words(change)
             elif change.kind == DecisionChange.UNMASK:
                 masked = masked & ~self._words(change)
-            elif change.lumi_section >= since:
+            elif change.kind == DecisionChange.PRESCALE and change.lumi_section >= since:
                 column = str(change.arguments["column"])
                 settings = replace(settings, factors=self._factors(change), column=column)
         return replace(settings, masked=masked, changes=())
+
+    @property
+    def masked_at_first(self) -> NDArray[np.uint64]:
+        """Algorithm bits that the configuration leaves out of the final OR, `(8,) uint64`."""
+        return self._base.masked
+
+    def latest(self, lumi_section: int, kinds: Iterable[DecisionChange], budget: str | None = None) -> Change | None:
+        """The last of the changes of some kinds that hold in a lumi section; of budgets, only of that one."""
+        wanted = set(kinds)
+        found = (c for c in self._changes.until(lumi_section) if c.kind in wanted)
+        mine = [c for c in found if c.arguments.get("budget") in (None, budget)]
+        return mine[-1] if mine else None
 
     def masked_names(self, settings: DecisionSettings) -> list[str]:
         """The algorithms that settings leave out of the final OR."""

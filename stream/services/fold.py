@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stream.errors import ProtocolError, Refusal, RunFailed
 from stream.services import expected, seeds
+from stream.services.budget_control import BudgetControl, BudgetControllers
 from stream.services.changes import Change
 from stream.services.decision_changes import DecisionTimeline
 from stream.services.delivery import DeadTime, Position
@@ -24,6 +25,7 @@ from stream.services.snapshot import pack_array, pack_state, unpack_into, unpack
 from stream.wire.columns import ROWS, SCORE, ColumnDecoder, check_rows, words_field
 from stream.wire.messages import Header
 from triggers.decision.decide import Counts, DecisionSettings, DecisionState, decide
+from triggers.decision.groups import GroupKind
 from triggers.events.schema import ALGORITHM_WORDS
 from triggers.menu.evaluate import Evaluator, SparseBits
 
@@ -39,11 +41,13 @@ class CombinerSettings:
         decision: prescales, budgets, masks.
         models: the versions in each lumi section, by score stage.
         compare_expected: whether an `expected` stage sends the source's own bits.
+        controls: the budgets that act.
     """
 
     decision: DecisionSettings
     models: Mapping[str, ModelTimeline]
     compare_expected: bool
+    controls: tuple[BudgetControl, ...] = ()
 
     @property
     def stages(self) -> frozenset[str]:
@@ -152,6 +156,7 @@ class Fold:
         self._lumi_section = 0
         self.position = Position()
         self.scoring = Scoring(evaluator, settings.models)
+        self.budgets = BudgetControllers(settings.controls, timeline, self.scoring)
 
     def warm_up(self) -> None:
         """Compile the decision, or load it from the cache."""
@@ -179,15 +184,26 @@ class Fold:
         accepted = decision.rows
         algorithms = bits.words[np.searchsorted(bits.rows, accepted)]
         self.scoring.count(results, self.tables)
+        self.budgets.add(results)
         kept = {stage: results[stage][0][accepted] for stage in self._settings.models}
         return Accepted(header, accepted, algorithms, decision.words, kept, self.scoring.versions)
+
+    def check(self, change: Change) -> None:
+        """Check a change.
+
+        Raises:
+            L1ChainError: it cannot be made.
+        """
+        self.budgets.check(change)
+        if not self.scoring.check(change):
+            self._timeline.check(change)
 
     def follow(self, change: Change) -> None:
         """Follow a change; it may hold already in the lumi section to which a commit led back."""
         self._timeline.add([change])
         self.scoring.follow(change, self._lumi_section)
         if self._lumi_section:
-            self._current = self._timeline.settings_in(self._lumi_section)
+            self._begin()
             self.tables.use(self._current, self._timeline.masked_names(self._current))
 
     def pass_dead(self, header: Header) -> None:
@@ -204,6 +220,12 @@ class Fold:
         """The lumi section of the last batch, from 1; 0 before the first."""
         return self._lumi_section
 
+    def finish(self) -> dict[str, Any]:
+        """End the last lumi section; what the run record says of the tables beside their rows, and of budgets."""
+        self._end_lumi_section()
+        about = self.tables.finish()
+        return about | ({"budget_control": self.budgets.summary()} if self.budgets.controllers else {})
+
     def check_summary(self) -> dict[str, object] | None:
         """How the bits compare with those that the source knows."""
         return self._check.summary() if self._settings.compare_expected else None
@@ -216,15 +238,15 @@ class Fold:
             "expected": {"crossings": self._check.crossings, "differing": pack_array(self._check.differing)},
             "tables": self.tables.snapshot(),
             "scores": self.scoring.snapshot(),
+            "budgets": self.budgets.snapshot(),
         }
 
-    def restore(self, position: Position, packed: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    def restore(self, position: Position, packed: dict[str, Any]) -> None:
         """Go back to a snapshot.
 
         Args:
             position: where it was taken.
             packed: what `snapshot` made.
-            rows: of the lumi sections that were over, at least.
 
         Raises:
             KeyError, ValueError: it is no snapshot of such a run.
@@ -232,11 +254,12 @@ class Fold:
         self.position = position
         self.tables.forget_lumi_section()
         self._lumi_section = int(packed["lumi_section"])
+        self.budgets.restore(packed["budgets"])
         self._start_lumi_section()
         unpack_state(self._state, packed["decision"])
         self._check.crossings = int(packed["expected"]["crossings"])
         unpack_into(self._check.differing, packed["expected"]["differing"])
-        self.tables.restore(packed["tables"], rows)
+        self.tables.restore(packed["tables"])
         self.scoring.restore(packed["scores"])
 
     def _advance(self, header: Header) -> None:
@@ -244,6 +267,7 @@ class Fold:
         if found != place:
             raise RunFailed("combiner", f"got the batch at {found} where the one at {place} was due")
         if header.lumi_section != self._lumi_section:
+            self._end_lumi_section()
             self._lumi_section = header.lumi_section
             self._start_lumi_section()
             self._state.start_lumi_section(self._current)
@@ -255,9 +279,21 @@ class Fold:
             else Position(header.sequence + 1, header.lumi_section, first)
         )
 
+    def _end_lumi_section(self) -> None:
+        """Let budgets act on what the lumi section counted."""
+        if self._lumi_section and self.budgets.controllers:
+            counts, groups = self.tables.current
+            kept = groups.of(GroupKind.BUDGET)
+            self.tables.budget_control = self.budgets.end(self._lumi_section, self._current, counts, kept)
+
     def _start_lumi_section(self) -> None:
         if self._lumi_section:
-            self._current = self._timeline.settings_in(self._lumi_section)
+            self.scoring.start_lumi_section(self._lumi_section)
+            self._begin()
             masked = self._timeline.masked_names(self._current)
             self.tables.start_lumi_section(self._lumi_section, self._current, masked)
-            self.scoring.start_lumi_section(self._lumi_section)
+
+    def _begin(self) -> None:
+        """Let the settings of the present lumi section hold; the scoring has its versions already."""
+        self._current = self.budgets.begin(self._lumi_section)
+        self.scoring.thresholds |= self.budgets.thresholds

@@ -40,6 +40,7 @@ class Counts:
 
     Attributes:
         by_step: one row a step, `(7, 512) int64`.
+        wanted: crossings in which each budget's group had an algorithm left when it was its turn, `(n_budgets,) int64`.
         suppressed: crossings that each budget suppressed, `(n_budgets,) int64`.
         blocked: crossings of the final OR that each trigger rule blocked, `(8,) int64`, shortest rule first.
         crossings: decided.
@@ -51,6 +52,7 @@ class Counts:
 
     def __init__(self, n_budgets: int) -> None:
         self.by_step: NDArray[np.int64] = np.zeros((len(STEPS), ALGORITHM_SLOTS), np.int64)
+        self.wanted = np.zeros(n_budgets, np.int64)
         self.suppressed = np.zeros(n_budgets, np.int64)
         self.blocked = np.zeros(MAX_RULES, np.int64)
         self.crossings = 0
@@ -62,6 +64,7 @@ class Counts:
     def add(self, other: Counts) -> None:
         """Add another part of the same run."""
         self.by_step += other.by_step
+        self.wanted += other.wanted
         self.suppressed += other.suppressed
         self.blocked += other.blocked
         self.crossings += other.crossings

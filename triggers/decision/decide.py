@@ -123,6 +123,7 @@ def decide(
         state.tokens,
         state.token_times,
         by_step,
+        counts.wanted,
         counts.suppressed,
         final_rows,
         final_words,

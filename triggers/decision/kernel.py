@@ -48,6 +48,7 @@ def decide_rows(
     tokens: Any,
     token_times: Any,
     by_step: Any,
+    wanted_by: Any,
     suppressed: Any,
     final_rows: Any,
     final_words: Any,
@@ -63,6 +64,7 @@ def decide_rows(
         token_times: `DecisionState.token_times`, changed.
         by_step: bits before the prescale, passed by a prescale above 1, lost to budgets (negative), pure, `(7, 512)`,
             added to.
+        wanted_by: crossings that each budget's group had left when it was its turn, added to.
         suppressed: crossings that each budget suppressed, added to.
         final_rows: the rows that have a final OR, filled from the start, `(k,) int64`.
         final_words: their bits, `(k + 1, 8) uint64`: a row is written before it is known whether it stays.
@@ -103,7 +105,17 @@ def decide_rows(
             row = first + k
             if has_groups:
                 _apply_budgets(
-                    final_words, n_final, crossings[row], groups, fill, bursts, tokens, token_times, by_step, suppressed
+                    final_words,
+                    n_final,
+                    crossings[row],
+                    groups,
+                    fill,
+                    bursts,
+                    tokens,
+                    token_times,
+                    by_step,
+                    wanted_by,
+                    suppressed,
                 )
             vetoed = np.uint64(0)
             n_bits = np.uint64(0)
@@ -177,6 +189,7 @@ def _apply_budgets(
     tokens: Any,
     token_times: Any,
     by_step: Any,
+    wanted_by: Any,
     suppressed: Any,
 ) -> None:
     for g in range(len(groups)):
@@ -184,6 +197,7 @@ def _apply_budgets(
         for w in range(ALGORITHM_WORDS):
             wanted |= words[k, w] & groups[g, w]
         if wanted:
+            wanted_by[g] += 1
             tokens[g] = min(bursts[g], tokens[g] + fill[g] * (crossing - token_times[g]))
             token_times[g] = crossing
             if tokens[g] >= 1.0:

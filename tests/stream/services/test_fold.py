@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,6 +55,12 @@ def decide(made: Fold, sequences: range) -> list[list[int]]:
     return accepted
 
 
+def ended(made: Fold, committed: list[dict[str, Any]] | None = None) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The totals, and the rows of all lumi sections: those that a commit took and those since."""
+    totals = made.tables.finish()
+    return totals, [*(committed or []), *made.tables.take_rows()]
+
+
 def assembly_words(made: Fold) -> int:
     return made._evaluator.n_words
 
@@ -61,9 +70,10 @@ def test_a_new_fold_goes_on_bit_for_bit(assembly: Assembly, cut: int) -> None:
     whole, first, second = fold(assembly), fold(assembly), fold(assembly)
     expected = decide(whole, range(25))
     begun = decide(first, range(cut))
-    second.restore(first.position, first.snapshot(), list(first.tables.rows))
+    second.restore(first.position, first.snapshot())
+    committed = first.tables.take_rows()
     assert begun + decide(second, range(cut, 25)) == expected
-    assert second.tables.finish({}) == whole.tables.finish({})
+    assert ended(second, committed) == ended(whole)
     assert second.tables.rates().equals(whole.tables.rates())
 
 
@@ -71,11 +81,11 @@ def test_going_back_undoes_everything_since(assembly: Assembly) -> None:
     whole, made = fold(assembly), fold(assembly)
     expected = decide(whole, range(25))
     decide(made, range(8))
-    position, state = made.position, made.snapshot()
+    position, state, committed = made.position, made.snapshot(), made.tables.take_rows()
     decide(made, range(8, 22))
-    made.restore(position, state, list(made.tables.rows))
+    made.restore(position, state)
     assert decide(made, range(8, 25)) == expected[8:]
-    assert made.tables.finish({}) == whole.tables.finish({})
+    assert ended(made, committed) == ended(whole)
 
 
 @pytest.mark.parametrize("cut", [8, 10, 13])
@@ -87,12 +97,13 @@ def test_a_change_holds_in_the_lumi_section_to_which_a_commit_leads_back(assembl
         first.follow(change)
     expected = decide(whole, range(25))
     decide(first, range(cut))
-    second.restore(first.position, first.snapshot(), list(first.tables.rows))
+    second.restore(first.position, first.snapshot())
+    committed = first.tables.take_rows()
     for change in changes:
         second.follow(change)
     assert decide(second, range(cut, 25)) == expected[cut:]
-    rows = second.tables.finish({})["lumi_sections"]
-    assert rows == whole.tables.finish({})["lumi_sections"]
+    _, rows = found = ended(second, committed)
+    assert found == ended(whole)
     assert [row["prescale_column"] for row in rows] == ["some", "all", "all"]
     assert [row["masked"] for row in rows] == [[], [], ["L1_ZB"]]
 
@@ -105,3 +116,26 @@ def test_a_batch_that_is_not_the_next_one_is_never_decided(assembly: Assembly) -
     with pytest.raises(RunFailed, match="was due"):
         decide(made, range(1, 2))
     assert made.position == Position(2, 1, 2 * BATCH)
+
+
+def test_memory_does_not_grow_with_the_number_of_lumi_sections(assembly: Assembly) -> None:
+    """The rows go with the commits; what stays is the same after any number of them."""
+    made = fold(assembly)
+
+    def run(batches: range) -> int:
+        taken = 0
+        for first in range(batches.start, batches.stop, 30):
+            decide(made, range(first, first + 30))
+            json.dumps(made.snapshot())
+            taken += len(made.tables.take_rows())
+        return taken
+
+    run(range(600))
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        assert run(range(600, 3600)) == 300
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 64_000
