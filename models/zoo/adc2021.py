@@ -107,12 +107,28 @@ class TrainedAutoencoder:
     Attributes:
         parts: its layers.
         scaled: its inputs.
-        scores: of rows of inputs.
     """
 
     parts: Autoencoder
     scaled: ScaledInputs
-    scores: Scores
+
+    def scores(self, name: ScoreName) -> Scores:
+        """A score of rows of inputs; `kl` and `r_z` are of variational ones.
+
+        Args:
+            name: of the score; one training serves all of them.
+        """
+
+        def score(rows: Any) -> Any:
+            inputs = self.scaled(rows)
+            made, means, wide = self.parts.decoded(inputs, None)
+            if name == "mse":
+                return tf.reduce_sum(tf.square(made - inputs), axis=1)
+            if name == "kl":
+                return tf.reduce_sum(tf.square(means) / 2.0 + (tf.exp(wide) - 1.0 - wide) / 2.0, axis=1)
+            return tf.reduce_sum(tf.square(means * tf.exp(-wide / 2.0)), axis=1)
+
+        return scores_of(score)
 
 
 class Adc2021(Recipe):
@@ -138,6 +154,11 @@ class Adc2021(Recipe):
     score: ScoreName = "mse"
     epochs: Annotated[int, Field(ge=1)] = 20
 
+    @classmethod
+    def score_names(cls) -> tuple[ScoreName, ...]:
+        """The scores that it has."""
+        return ("mse", "kl", "r_z") if cls.variational else ("mse",)
+
     @field_validator("score")
     @classmethod
     def _of_variances(cls, score: ScoreName) -> ScoreName:
@@ -152,7 +173,7 @@ class Adc2021(Recipe):
     def fit(self, data: TrainingData, trainer: Trainer) -> Fitted:
         """Train, and keep what the score needs."""
         trained = self.trained(data, trainer, exact=True)
-        return Fitted(self._network(trained), trained.scores)
+        return Fitted(self._network(trained), trained.scores(self.score))
 
     def trained(self, data: TrainingData, trainer: Trainer, *, exact: bool) -> TrainedAutoencoder:
         """Train; `exact`: in fixed point of `bits` bits, else in float, for comparison.
@@ -165,7 +186,7 @@ class Adc2021(Recipe):
         parts = self._parts(exact=exact)
         parts.decoded(tf.zeros((1, data.inputs.shape[1])), None)
         trainer.fit(AutoencoderStage(parts, scaled, self.beta, self.pruned), [data.inputs], self.epochs)
-        return TrainedAutoencoder(parts, scaled, scores_of(self._score_function(parts, scaled)))
+        return TrainedAutoencoder(parts, scaled)
 
     def _parts(self, *, exact: bool) -> Autoencoder:
         whole = min(4, self.bits)
@@ -188,18 +209,6 @@ class Adc2021(Recipe):
     @abstractmethod
     def _layers(self, types: LayerTypes) -> tuple[tuple[keras.layers.Layer, ...], tuple[FakeQuantisedDense, ...]]:
         """The hidden layers of encoder and decoder."""
-
-    def _score_function(self, parts: Autoencoder, scaled: ScaledInputs) -> Any:
-        def score(rows: Any) -> Any:
-            inputs = scaled(rows)
-            made, means, wide = parts.decoded(inputs, None)
-            if self.score == "mse":
-                return tf.reduce_sum(tf.square(made - inputs), axis=1)
-            if self.score == "kl":
-                return tf.reduce_sum(tf.square(means) / 2.0 + (tf.exp(wide) - 1.0 - wide) / 2.0, axis=1)
-            return tf.reduce_sum(tf.square(means * tf.exp(-wide / 2.0)), axis=1)
-
-        return score
 
     def _network(self, trained: TrainedAutoencoder) -> Any:
         parts = trained.parts
