@@ -45,9 +45,11 @@ def lines(
                 axes.errorbar(x, y, error, fmt="o", color=colour, ls=style, label=label, **settings)
         for mark in marks:
             axes.axvline(mark, color="#717581", ls="--", lw=1)
-        if log_x:
+        # Of few crossings nothing may be left to draw, and a logarithmic axis needs a number above 0.
+        drawn = list(series.values())
+        if log_x and any(value > 0 for x, _, _ in drawn for value in x):
             axes.set_xscale("log")
-        if log_y:
+        if log_y and any(value > 0 for _, y, _ in drawn for value in y):
             axes.set_yscale("log", nonpositive="clip")
         else:
             axes.set_ylim(bottom=0)

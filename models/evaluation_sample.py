@@ -112,7 +112,7 @@ def _sample(name: str, whole: dict[str, NDArray[Any]], scorers: Sequence[str]) -
     if not len(weights):
         raise SampleUnfit(name, "has no crossings", "give a source that has some")
     if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-        raise SampleUnfit(name, "has weights that are negative, NaN or all 0", "correct the column 'weight'")
+        raise SampleUnfit(name, "has weights that are negative, infinite, NaN or all 0", "correct the column 'weight'")
     if not whole["filled"].any():
         raise SampleUnfit(name, "has only empty crossings", "give crossings with objects")
     for scorer in scorers:

@@ -68,33 +68,36 @@ def read_training_data(source: Source, wanted: WantedCrossings) -> TrainingData:
         wanted: which of them.
 
     Raises:
-        TrainingDataUnfit: they are too few, empty, of a signal, lack a column, or have unusable weights.
+        TrainingDataUnfit: they are too few, empty, all the same, of a signal, lack a column, or have unusable weights.
         L1ChainError: the source is damaged.
     """
     inputs = np.empty((0, len(named_elements(wanted.layout))), np.int16)
-    parts, weights, n = [inputs], [], 0
-    for rows, weight in _batches(source, wanted):
+    parts, weights, n, n_read = [inputs], [], 0, 0
+    for batch_rows, rows, weight in _batches(source, wanted):
         parts.append(rows)
         weights.append(weight)
-        n += len(rows)
+        n, n_read = n + len(rows), n_read + batch_rows
         if n >= wanted.most:
             break
     inputs = np.concatenate(parts)[: wanted.most]
     name = source.info.name
     if len(inputs) < LEAST_CROSSINGS:
-        what = f"has {len(inputs)} crossings to train on, at least {LEAST_CROSSINGS} are needed"
+        passed = f"; of {n_read} crossings the others do not pass the preselection" if n < n_read else ""
+        what = f"has {len(inputs)} crossings to train on, at least {LEAST_CROSSINGS} are needed{passed}"
         raise TrainingDataUnfit(name, what, "give more crossings")
     inputs = _drawn_by_weight(inputs, np.concatenate(weights)[: wanted.most], wanted.seed, name)
     if not inputs.any():
-        missing = "; ".join(source.info.missing) or "no input differs from 0"
-        raise TrainingDataUnfit(
-            name, f"is empty for the inputs {wanted.layout} ({missing})", "give crossings that have these objects"
-        )
+        what = f"is empty for the inputs {wanted.layout}: all are 0 in all {len(inputs)} crossings"
+        raise TrainingDataUnfit(name, what, "give crossings that have these objects")
+    if (inputs == inputs[0]).all():
+        what = f"has the same inputs {wanted.layout} in all {len(inputs)} crossings"
+        raise TrainingDataUnfit(name, what, "give crossings that differ")
     digest = hashlib.sha256(wanted.layout.encode() + inputs.tobytes()).hexdigest()
     return TrainingData(wanted.layout, inputs, name, digest)
 
 
-def _batches(source: Source, wanted: WantedCrossings) -> Iterator[tuple[Rows, NDArray[np.float64]]]:
+def _batches(source: Source, wanted: WantedCrossings) -> Iterator[tuple[int, Rows, NDArray[np.float64]]]:
+    """Crossings in each batch without context; inputs and weights of those that are kept."""
     layout, name = named_layout(wanted.layout), source.info.name
     for batch in source.batches(_BATCH_ROWS):
         _check_columns(batch, layout.columns, name)
@@ -105,9 +108,10 @@ def _batches(source: Source, wanted: WantedCrossings) -> Iterator[tuple[Rows, ND
         kept = np.ones(len(rows), bool)
         if "context" in batch.schema.names:
             kept = ~batch.column("context").to_numpy(zero_copy_only=False)
+        n_read = int(np.count_nonzero(kept))
         if wanted.accepted is not None:
             kept &= wanted.accepted(rows)
-        yield rows[kept], weights[kept]
+        yield n_read, rows[kept], weights[kept]
 
 
 def _check_columns(batch: pa.RecordBatch, columns: tuple[str, ...], name: str) -> None:
@@ -126,7 +130,7 @@ def _drawn_by_weight(inputs: Rows, weights: NDArray[np.float64], seed: int, name
     if (weights == 1.0).all():
         return inputs
     if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-        what = "has weights that are negative, NaN or all 0"
+        what = "has weights that are negative, infinite, NaN or all 0"
         raise TrainingDataUnfit(name, what, "correct the column 'weight', or give crossings without it")
     chosen = np.random.default_rng(seed).choice(len(inputs), len(inputs), p=weights / weights.sum())
     return inputs[chosen]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -39,7 +41,13 @@ def saturated_values(layout: LayoutName) -> NDArray[np.int64]:
     return np.array(ends, np.int64)
 
 
-def quantile_scaling(data: TrainingData, network_input: FixedPoint, *, allow_constant: bool) -> InputScaling:
+def quantile_scaling(
+    data: TrainingData,
+    network_input: FixedPoint,
+    *,
+    allow_constant: bool,
+    momentum_shift: Mapping[str, int] = MappingProxyType({}),
+) -> InputScaling:
     """Median and half of the central 68 % of each input, where its object is present, as offset and power of two.
 
     An object that is present too rarely, such as a fourth muon, is scaled as the one before it.
@@ -48,6 +56,7 @@ def quantile_scaling(data: TrainingData, network_input: FixedPoint, *, allow_con
         data: zero bias.
         network_input: type of the scaled inputs.
         allow_constant: inputs that do not vary are scaled by 1, instead of an error.
+        momentum_shift: by object, the power of two that its momenta are divided by, instead of that of the quantiles.
 
     Raises:
         TrainingDataUnfit: no object of a kind is present, or a quantity of present objects does not vary.
@@ -63,9 +72,10 @@ def quantile_scaling(data: TrainingData, network_input: FixedPoint, *, allow_con
                 _check_varies(data, present, f"{element.object} {element.rank} {element.quantity}")
             largest = max(abs(value) for value in place.field.allowed) if place.field.bits else 0
             found[key] = _scale(present, _LEAST_SHIFT if 2 * largest <= UNSCALED.range[1] else 0)
-        scales.append(found[key])
-    offset, shift = zip(*scales, strict=True)
-    return InputScaling(unscaled_type=UNSCALED, network_input_type=network_input, offset=offset, shift=shift)
+        offset, shift = found[key]
+        scales.append((offset, momentum_shift.get(element.object, shift) if i == momentum[i] else shift))
+    offsets, shifts = zip(*scales, strict=True)
+    return InputScaling(unscaled_type=UNSCALED, network_input_type=network_input, offset=offsets, shift=shifts)
 
 
 def _scale(present: NDArray[np.int16], least_shift: int) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 import tensorflow as tf
@@ -18,7 +19,7 @@ from models.training.loop import Trainer
 from models.training.quantiles import quantile_scaling
 from models.training.recipe import Recipe
 from models.training.scaled_inputs import ScaledInputs
-from models.zoo.encoders import ACTIVATIONS, Width
+from models.zoo.encoders import ACTIVATIONS, Shift, Width
 
 INPUTS: Final = FixedPoint.parse("ap_fixed<14,6,AP_RND_CONV,AP_SAT>")
 WEIGHTS: Final = FixedPoint.parse("ap_fixed<4,1,AP_RND_CONV,AP_SAT>")
@@ -35,6 +36,7 @@ class VicRegRecipe(Recipe, ABC):
         weights: of the terms of the loss.
         spread: that `weights.whiteness` wants each number of the embedding to have.
         embedding_epochs: passes over the crossings.
+        momentum_shift: by object, the power of two that its momenta are divided by; others: as their quantiles say.
         input_type: of the scaled inputs.
         weight_type: of the encoder's weights and biases.
         activation_type: of its hidden numbers; without sign: ReLU.
@@ -47,6 +49,7 @@ class VicRegRecipe(Recipe, ABC):
     weights: VicRegWeights = VicRegWeights()
     spread: Annotated[float, Field(gt=0)] = 2.0
     embedding_epochs: Annotated[int, Field(ge=1)] = 12
+    momentum_shift: Mapping[str, Shift] = Field(default_factory=dict)
     input_type: FixedPointText = INPUTS
     weight_type: FixedPointText = WEIGHTS
     activation_type: FixedPointText = ACTIVATIONS
@@ -56,7 +59,8 @@ class VicRegRecipe(Recipe, ABC):
     ) -> tuple[ScaledInputs, tuple[FakeQuantisedDense, ...]]:
         """Train the encoder; returns the scaling and the layers."""
         allow = trainer.settings.allow_constant
-        scaled = ScaledInputs(quantile_scaling(data, self.input_type, allow_constant=allow))
+        scaling = quantile_scaling(data, self.input_type, allow_constant=allow, momentum_shift=self.momentum_shift)
+        scaled = ScaledInputs(scaling)
         encoder = (
             *(FakeQuantisedDense(n, self._types(self.activation_type)) for n in self.hidden),
             FakeQuantisedDense(self.embedding, self._types(embedding_type)),

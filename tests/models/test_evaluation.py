@@ -159,8 +159,8 @@ def test_context_rows_are_neighbours_only() -> None:
     ("source", "message"),
     [
         (SyntheticSource(0), "has no crossings"),
-        (background(100, weight=np.zeros(100, np.float32)), "weights that are negative, NaN or all 0"),
-        (background(100, weight=np.full(100, np.nan, np.float32)), "weights that are negative, NaN or all 0"),
+        (background(100, weight=np.zeros(100, np.float32)), "weights that are negative, infinite, NaN or all 0"),
+        (background(100, weight=np.full(100, np.nan, np.float32)), "weights that are negative, infinite, NaN or all 0"),
         (
             background(
                 50,

@@ -180,8 +180,9 @@ def test_a_version_with_a_network_description_is_refused(tmp_path: Path, make_ve
         OnnxBackend(Repository(tmp_path).load("axol1tl", "v1"))
 
 
-def test_shipped_working_points_are_in_order() -> None:
-    manifest: Manifest = Repository().show("axol1tl", "production")
+@pytest.mark.parametrize("label", ["axol1tl/demo-v1", "axol1tl/production", "cicada/production"])
+def test_shipped_working_points_are_in_order(label: str) -> None:
+    manifest: Manifest = Repository().show(*label.split("/"))
     names = ["vloose", "loose", "nominal", "tight", "vtight"]
     points = [manifest.working_points[name] for name in names]
     assert sorted({point.threshold for point in points}) == [point.threshold for point in points]

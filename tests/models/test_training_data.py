@@ -57,15 +57,30 @@ def test_weighted_crossings_are_drawn_in_proportion_to_their_weights() -> None:
     assert {row.tobytes() for row in data.inputs} <= {row.tobytes() for row in possible}
 
 
-@pytest.mark.parametrize("weight", [np.nan, -1.0, 0.0])
+@pytest.mark.parametrize("weight", [np.nan, np.inf, -1.0, 0.0])
 def test_unusable_weights_are_refused(weight: float) -> None:
-    with pytest.raises(TrainingDataUnfit, match="held: has weights that are negative, NaN or all 0; correct the"):
+    with pytest.raises(TrainingDataUnfit, match="held: has weights that are negative, infinite, NaN or all 0; correct"):
         read_training_data(held(weight=np.full(2000, weight, np.float32)), WANTED)
 
 
 def test_too_few_crossings_are_refused() -> None:
     with pytest.raises(TrainingDataUnfit, match="has 999 crossings to train on, at least 1000 are needed; give more"):
         read_training_data(SyntheticSource(999), WANTED)
+
+
+def test_too_few_that_pass_a_preselection_are_told_as_such() -> None:
+    wanted = WantedCrossings("axol1tl-57", 3000, seed=1, accepted=lambda rows: np.arange(len(rows)) < 7)
+    what = "has 7 crossings to train on, at least 1000 are needed; of 2000 crossings the others do not pass"
+    with pytest.raises(TrainingDataUnfit, match=what):
+        read_training_data(SyntheticSource(2000), wanted)
+
+
+def test_crossings_that_are_all_the_same_are_refused() -> None:
+    regions = WantedCrossings("cicada-252", 3000, seed=1)
+    with pytest.raises(
+        TrainingDataUnfit, match="has the same inputs cicada-252 in all 2000 crossings; give crossings th"
+    ):
+        read_training_data(held(regions=np.full((2000, 252), 7, np.uint16)), regions)
 
 
 def test_signals_are_refused_and_zero_bias_of_any_name_is_not() -> None:
@@ -100,6 +115,17 @@ def test_an_object_that_is_rare_is_scaled_as_the_one_before_it() -> None:
     scaling = quantile_scaling(TrainingData(LAYOUT, inputs, "", ""), NETWORK_INPUT, allow_constant=False)
     assert scaling.offset[24:27] == scaling.offset[21:24]
     assert scaling.shift[24:27] == scaling.shift[21:24]
+
+
+def test_momenta_can_be_divided_by_a_stated_power_of_two() -> None:
+    data = random_data(LAYOUT)
+    by_quantiles = quantile_scaling(data, NETWORK_INPUT, allow_constant=False)
+    stated = quantile_scaling(data, NETWORK_INPUT, allow_constant=False, momentum_shift={"eg": 4})
+    assert stated.offset == by_quantiles.offset
+    assert [stated.shift[i] for i in (3, 6, 9, 12)] == [4, 4, 4, 4]
+    assert stated.shift[:3] + stated.shift[4:6] + stated.shift[15:] == (
+        by_quantiles.shift[:3] + by_quantiles.shift[4:6] + by_quantiles.shift[15:]
+    )
 
 
 def test_inputs_that_do_not_vary_are_refused_unless_allowed() -> None:
