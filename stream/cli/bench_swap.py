@@ -13,7 +13,7 @@ from stream.cli.output import JsonOption, console, print_json, progress_bar
 if TYPE_CHECKING:
     from models.repository import LoadedVersion, Repository
 
-_DEFAULT_MODEL = "axol1tl"
+_DEFAULT = ("axol1tl/sim-v4", "axol1tl/sim-v5")
 _ORBITS = 40
 """Of a lumi section: at full speed some tenths of a second."""
 _DISTINCT = 1 << 18
@@ -24,14 +24,19 @@ _PATIENCE_S = 20
 
 def swap(
     config: Annotated[str, typer.Argument(help="Configuration of the chain to measure.")] = "shipped:chains/bench.yaml",
-    a: Annotated[str | None, typer.Option("--a", metavar="NAME/VERSION", help="Version to begin with.")] = None,
-    b: Annotated[str | None, typer.Option("--b", metavar="NAME/VERSION", help="Version to change to and fro.")] = None,
+    a: Annotated[
+        str | None, typer.Option("--a", metavar="NAME/VERSION", help="Version to begin with. [default: axol1tl/sim-v4]")
+    ] = None,
+    b: Annotated[
+        str | None, typer.Option("--b", metavar="NAME/VERSION", help="Version to change to and fro. [default: sim-v5]")
+    ] = None,
     swaps: Annotated[int, typer.Option(min=1, help="How many swaps on each transport.")] = 20,
     transport: Annotated[
-        list[str] | None, typer.Option(help="inproc, ipc or tcp, any number of times. [default: inproc and ipc]")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="inproc, ipc or tcp, any number of times. [default: inproc and ipc]"),
     ] = None,
     replicas: Annotated[int, typer.Option(min=1, help="Replicas of the score stage, but one with inproc.")] = 3,
-    backend: Annotated[str, typer.Option(help="Backend of both versions.")] = "onnxruntime",
+    backend: Annotated[str, typer.Option(help="Backend of both versions.")] = "native",
     repository: Annotated[
         Path | None, typer.Option(help="Folder of NAME/VERSION/ folders. [default: yours, then the shipped versions]")
     ] = None,
@@ -83,21 +88,23 @@ def swap(
 
 
 def _versions(repository: Repository, a: str | None, b: str | None) -> tuple[LoadedVersion, LoadedVersion]:
-    """The versions asked for, else the first two of the model that ships."""
+    """The versions asked for; beside only one, another of its model; else two that ship."""
     from models.repository import parse_label
     from triggers.errors import BadValue
 
+    if a is None and b is None:
+        a, b = _DEFAULT
     if a is not None and b is not None:
         return repository.load(*parse_label(a)), repository.load(*parse_label(b))
-    named = a or b
-    model = parse_label(named)[0] if named else _DEFAULT_MODEL
-    begin = repository.load(*parse_label(named)) if named else repository.load(model, repository.versions(model)[0])
-    others = [version for version in repository.versions(model) if version != begin.manifest.version]
+    named = repository.load(*parse_label(a or b or ""))
+    model = named.manifest.name
+    others = [version for version in repository.versions(model) if version != named.manifest.version]
     if not others:
         raise BadValue(
             "bench swap", f"{model} has one version only", "import another one, or name two with --a and --b"
         )
-    return begin, repository.load(model, others[0])
+    other = repository.load(model, others[0])
+    return (named, other) if b is None else (other, named)
 
 
 def _worst(runs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from stream.run.assembly import COMBINER, Assembly, ScoreStage
+from stream.run.assembly import COMBINER, PRODUCER, Assembly, ScoreStage
 from stream.run.commands import Boundary, Conductor, NoArguments, boundary
 from stream.run.control import Command, Control, Settle
 from stream.run.versions import run_version
@@ -129,7 +129,7 @@ class ModelCommands:
         def tell(outcome: Change | L1ChainError) -> None:
             settle(outcome if isinstance(outcome, L1ChainError) else answer | {"lumi_section": outcome.lumi_section})
 
-        targets = (COMBINER, *self._replicas(stage))
+        targets = (PRODUCER, COMBINER, *self._replicas(stage))
         self._conductor.agreements.begin(change, targets, boundary(found.at), tell, lead_s=_LEAD_S)
 
     def _replicas(self, stage: ScoreStage) -> Iterator[str]:

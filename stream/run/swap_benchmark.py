@@ -197,7 +197,7 @@ class _Run:
     def swap(self, model: str, version: str) -> Window:
         """Let a version decide from the next lumi section on; back when it has, and some more have been decided."""
         begun_ns = time.monotonic_ns()
-        told = self._client.ask("swap", {"name": model, "version": version})
+        told = self._client.ask("swap", {"name": model, "version": version}, patience_s=_PATIENCE_S)
         agreed_ns = time.monotonic_ns()
         lumi_section = int(told["lumi_section"])
         self._wait(lambda status: status["lumi_section"] > lumi_section + _QUIET_LUMI_SECTIONS)
@@ -243,7 +243,7 @@ class _Run:
     def _wait(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         deadline = time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline and self._thread.is_alive():
-            status: dict[str, Any] = self._client.ask("status")
+            status: dict[str, Any] = self._client.ask("status", patience_s=_PATIENCE_S)
             if condition(status):
                 return status
             time.sleep(_POLL_S)

@@ -99,7 +99,8 @@ def timing(trace: Trace, windows: Sequence[Window], begun_ns: int) -> dict[str, 
         `throughput_ratio`: crossings in a second from the request of a swap until the second lumi section with it is
         decided, over that of the rest; `pause_ratio`: of the batches decided in that time, the longest from its making
         to its decision over the p99 of undisturbed ones before, the greatest of all swaps; `gap_ratio`: the same for
-        the time between two decisions; and what they are made of, in ms.
+        the time between two decisions; `undisturbed_ratio`: the longest undisturbed batch over the p99 of these, which
+        is what the machine does without a swap; and what they are made of, in ms.
     """
     decided = trace.decided_ns
     spans = [(window.begun_ns, _settled_ns(trace, window)) for window in windows]
@@ -117,6 +118,7 @@ def timing(trace: Trace, windows: Sequence[Window], begun_ns: int) -> dict[str, 
         "throughput_ratio": float(throughput[0] / throughput[1]),
         "pause_ratio": pauses[0],
         "gap_ratio": gaps[0],
+        "undisturbed_ratio": float(latency_ms[quiet].max() / np.percentile(latency_ms[quiet], _PERCENT)),
         "longest_pause_ms": pauses[1],
         "p99_before_ms": pauses[2],
         "longest_gap_ms": gaps[1],

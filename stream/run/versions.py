@@ -9,11 +9,17 @@ from triggers.menu.model import Menu, conditions_of
 
 
 def run_version(version: LoadedVersion, backend: str) -> RunVersion:
-    """What all services of a run need to know of a version."""
+    """What all services of a run need to know of a version.
+
+    Raises:
+        InputsInvalid: an input cannot be made of packed words.
+        ModelError: the version's network is damaged.
+    """
     manifest, histogram = version.manifest, version.manifest.histogram
     thresholds = {name: point.threshold for name, point in manifest.working_points.items()}
     edges, parts = ((), ()) if histogram is None else (histogram.edges, histogram.parts)
-    return RunVersion(manifest.name, manifest.version, version.digest, backend, thresholds, edges, parts)
+    columns = version.layout.columns
+    return RunVersion(manifest.name, manifest.version, version.digest, backend, thresholds, edges, parts, columns)
 
 
 def versions_named(menu: Menu, model: str) -> tuple[str, ...]:

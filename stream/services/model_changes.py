@@ -21,6 +21,11 @@ _NEVER: Final = 2**32
 _WHERE: Final = "change of a model"
 
 
+def score_stage(model: str) -> str:
+    """The stage that scores with a model."""
+    return f"score:{model}"
+
+
 class ModelChange(StrEnum):
     """A kind of change that score stages and the combiner follow."""
 
@@ -40,6 +45,7 @@ class RunVersion:
         thresholds: of its working points.
         edges: upper edges of its reference distribution, ascending; empty: it has none.
         parts: of the reference distribution below each edge, and above the last; they add up to 1.
+        columns: of the event format that it reads.
     """
 
     model: str
@@ -49,6 +55,7 @@ class RunVersion:
     thresholds: Mapping[str, int] = field(default_factory=dict)
     edges: tuple[int, ...] = ()
     parts: tuple[float, ...] = ()
+    columns: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -75,9 +82,10 @@ class RunVersion:
             texts = {name: str(payload[name]) for name in ("model", "version", "digest", "backend")}
             thresholds = {str(name): int(value) for name, value in payload["thresholds"].items()}
             edges, parts = tuple(map(int, payload["edges"])), tuple(map(float, payload["parts"]))
+            columns = tuple(map(str, payload.get("columns", ())))
         except (KeyError, TypeError, ValueError, AttributeError):
             raise ProtocolError(_WHERE, "no model version") from None
-        return cls(**texts, thresholds=thresholds, edges=edges, parts=parts)
+        return cls(**texts, thresholds=thresholds, edges=edges, parts=parts, columns=columns)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from prometheus_client.registry import Collector
 
 from models.repository import LoadedVersion
 from stream.services.changes import Change
-from stream.services.model_changes import ModelTimeline, RunVersion, Serving, swapped
+from stream.services.columns_sent import ColumnsSent
+from stream.services.model_changes import ModelTimeline, RunVersion, Serving, score_stage, swapped
 from stream.services.scorers import Scorer, Scorers
 from stream.services.stage import Columns, Result, Worker
 from stream.wire.columns import ROWS, SCORE
@@ -49,6 +50,7 @@ class ScoreWorker(Worker):
         self._failures: Counter | None = None
         needed = {name for version in timeline.base.versions for name in scorers.get(version).columns}
         self.columns = tuple(sorted(needed))
+        self._sent = ColumnsSent()
 
     def work(self, columns: Columns, context: NDArray[np.bool_] | None, header: Header) -> Result:
         """`score` of every decided crossing by each version, the menu's integers; `rows` and `score` of the shadow."""
@@ -64,6 +66,10 @@ class ScoreWorker(Worker):
             shadow = self._shadow(serving.shadow, found, columns, context, rows)
             result += [(ROWS, rows[: len(shadow)]), (SCORE, shadow)]
         return result
+
+    def columns_in(self, lumi_section: int) -> tuple[str, ...]:
+        """What the first versions read, and what those read that came since."""
+        return self._sent.columns(score_stage(self._timeline.model), self.columns, lumi_section)
 
     def about(self, lumi_section: int) -> dict[str, str]:
         """The version that scores a lumi section, as its own manifest says."""
@@ -85,14 +91,16 @@ class ScoreWorker(Worker):
         """Load, warm up and check what a change brings; called in a thread of its own."""
         for version in swapped(self._timeline.latest, change).versions:
             scorer = self._scorers.prepare(version)
-            lacking = sorted(set(scorer.columns) - set(self.columns))
-            if lacking:
-                what = f"reads {', '.join(lacking)}, which this run does not send to score:{version.model}"
+            unstated = sorted(set(scorer.columns) - {*self.columns, *version.columns})
+            if unstated:
+                what = f"reads {', '.join(unstated)} with {version.backend}, which its inputs do not name"
                 raise BadValue(version.label, what, f"start a run with `also: [{version.version}]` in scores")
 
     def change(self, change: Change) -> None:
         """Follow a change."""
         self._timeline.add([change])
+        if self._timeline.concerns(change):
+            self._sent.follow(change)
         for version in self._timeline.latest.versions:
             self._scorers.get(version)
 

@@ -15,7 +15,7 @@ from models.backends.registry import open_backend
 from models.repository import LoadedVersion, Repository
 from stream.services.model_changes import RunVersion
 from triggers.errors import BadValue
-from triggers.events.crossings import batch_of, column_view
+from triggers.events.crossings import zero_column
 
 _KEPT: Final = 6
 """Production, the one before it, a shadow, and some that menus name; what is older is loaded again if need be."""
@@ -96,8 +96,7 @@ def _load(repository: Repository, version: RunVersion) -> Scorer:
         raise BadValue(version.label, what, "give all hosts of the run the same versions")
     backend = open_backend(version.backend, loaded)
     columns = tuple(backend.needed_columns)
-    batch = batch_of({"bx": np.zeros(_WARM_ROWS, np.uint16)})
-    backend.score({name: column_view(batch.column(name)) for name in columns})
+    backend.score({name: zero_column(name, _WARM_ROWS) for name in columns})
     return Scorer(loaded, backend, columns)
 
 

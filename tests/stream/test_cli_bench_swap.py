@@ -23,8 +23,17 @@ def test_swaps_at_full_speed_lose_double_and_mix_nothing(tmp_path: Path) -> None
     assert result["pause_ratio"] > 0
 
 
+@pytest.mark.heavy
+def test_shipped_versions_are_swapped_without_being_named() -> None:
+    ended = l1chain("bench", "swap", "--swaps", "2", "--json")
+    assert ended.code == 0, ended.err
+    assert (ended.result["a"], ended.result["b"]) == ("axol1tl/sim-v4", "axol1tl/sim-v5")
+    assert [run["transport"] for run in ended.result["runs"]] == ["inproc", "ipc"]
+    assert [ended.result[key] for key in ("swaps", "lost", "doubled", "mixed")] == [2, 0, 0, 0]
+
+
 def test_versions_of_two_models_are_refused() -> None:
-    ended = l1chain("bench", "swap", "--a", "axol1tl/demo-v1", "--b", "axol1tl/production")
+    ended = l1chain("bench", "swap", "--a", "axol1tl/demo-v1", "--b", "axol1tl/demo-v1")
     assert ended.code == 2
     assert "are not two versions of one model" in ended.err
 
@@ -59,6 +68,7 @@ def test_throughput_and_pauses_around_a_swap() -> None:
     usual = timing(trace(), [window], begun_ns=4_500_000)
     assert usual["throughput_ratio"] == pytest.approx(4 / 3.5)
     assert usual["pause_ratio"] == pytest.approx(1.0)
+    assert usual["undisturbed_ratio"] == pytest.approx(1.0)
     late = [5, 6, 7, 8, 9, 30, 31, 32, 33, 34]
     slow = timing(trace(decided_ns=[ms * 1_000_000 for ms in late]), [window], begun_ns=4_500_000)
     assert slow["longest_pause_ms"] == 25

@@ -20,7 +20,7 @@ from triggers.events.crossings import column_view
 from triggers.events.synthetic import SyntheticSource
 
 RANKS = {"first": 0, "second": 1}
-THRESHOLDS = {"first": 100, "second": 40}
+THRESHOLDS = {"first": 100, "second": 40, "muons": 20}
 SEED = 3
 MENU = """
 name: models
@@ -45,8 +45,19 @@ SECTION = 20_000
 
 def jets(crossings: int) -> np.ndarray:
     """The transverse energies of the source's jets, `(n, 12)`."""
+    return _objects(crossings, "jet")["et"]
+
+
+def scores(crossings: int) -> dict[str, np.ndarray]:
+    """The score of each crossing of the source by each version, `(n,)`; that of `muons` is of another column."""
+    energies = jets(crossings).astype(np.int64)
+    by_version = {version: energies[:, rank] for version, rank in RANKS.items()}
+    return by_version | {"muons": _objects(crossings, "muon")["pt"][:, 0].astype(np.int64)}
+
+
+def _objects(crossings: int, kind: str) -> dict[str, np.ndarray]:
     table = pa.Table.from_batches(list(SyntheticSource(crossings, seed=SEED, pileup=60).batches(1 << 14)))
-    return packing.unpack("jet", column_view(table["jet"].combine_chunks()))["et"]
+    return packing.unpack(kind, column_view(table[kind].combine_chunks()))
 
 
 def prepare(folder: Path) -> Path:
@@ -60,7 +71,7 @@ def prepare(folder: Path) -> Path:
             update={"version": f"{name}-drift", "histogram": distribution_of_scores(sample[:, rank], "test")}
         )
         add_version(repository, manifest, loaded.files)
-    import_version(repository, folder, "muons", "muon", 0, 100)
+    import_version(repository, folder, "muons", "muon", 0, THRESHOLDS["muons"])
     import_network(folder / "jet.json", repository, "axol1tl", "pointless")
     _with_wrong_reference(repository)
     set_alias(repository, "axol1tl", "production", "first")

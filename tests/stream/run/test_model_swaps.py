@@ -14,7 +14,7 @@ import pytest
 
 from stream.services.sinks.trace import TRACE_FILE
 from tests.stream.run.conftest import l1chain
-from tests.stream.run.model_versions import RANKS, SECTION, THRESHOLDS, jets, prepare
+from tests.stream.run.model_versions import RANKS, SECTION, THRESHOLDS, jets, prepare, scores
 from tests.stream.run.running import Running, running, settings
 from triggers.errors import L1ChainError
 
@@ -24,14 +24,14 @@ def check(result: dict[str, Any], versions: list[str]) -> None:
     rows = result["lumi_sections"]
     assert result["produced"] == result["decided"] == sum(row["decided"] for row in rows)
     assert [row["model_versions"] for row in rows] == [{"axol1tl": version} for version in versions]
-    energies = jets(result["decided"])
+    expected = scores(result["decided"])
     accepted = pq.read_table(Path(result["run_dir"]) / "accepted.parquet").to_pydict()
     found = set(zip(accepted["run_lumi_section"], accepted["crossing"], strict=True))
     for row, version in zip(rows, versions, strict=True):
         begin = (row["lumi_section"] - 1) * SECTION
-        scores = energies[begin : begin + row["decided"], RANKS[version]].astype(np.int64)
-        assert row["score_sums"] == {"axol1tl": scores.sum()}
-        fired = np.flatnonzero(scores >= THRESHOLDS[version])
+        found_here = expected[version][begin : begin + row["decided"]]
+        assert row["score_sums"] == {"axol1tl": found_here.sum()}
+        fired = np.flatnonzero(found_here >= THRESHOLDS[version])
         assert {(row["lumi_section"], crossing) for crossing in fired.tolist()} <= found
     for section, crossing, score, version in zip(
         accepted["run_lumi_section"],
@@ -41,7 +41,7 @@ def check(result: dict[str, Any], versions: list[str]) -> None:
         strict=True,
     ):
         assert version == versions[section - 1]
-        assert score == energies[(section - 1) * SECTION + crossing, RANKS[version]]
+        assert score == expected[version][(section - 1) * SECTION + crossing]
 
 
 def versions_until(n: int, changes: dict[int, str]) -> list[str]:
@@ -84,7 +84,6 @@ def refused(run: Running) -> None:
     reasons = {
         "third": "no version or alias 'third'",
         "wrong": "reference scores differ",
-        "muons": "reads muon, which this run does not send to score:axol1tl",
         "pointless": "unknown working point of axol1tl/pointless 'nominal'",
         "second": "axol1tl/second is in production",
     }
@@ -111,6 +110,27 @@ def kill_before_the_boundary(run: Running) -> dict[int, str]:
     run.ask("resume")
     run.wait_for(lambda status: status["lumi_section"] > back)
     return {swapped: "second", back: "first"}
+
+
+@pytest.mark.parametrize("transport", ["inproc", pytest.param("ipc", marks=pytest.mark.heavy)])
+def test_a_version_that_reads_other_columns_takes_its_turn(tmp_path: Path, transport: str) -> None:
+    """They are sent from its first lumi section on, also by a new producer and to a new replica."""
+    config, replicas = prepare(tmp_path), 2 if transport == "ipc" else 1
+    overrides = settings(f"transport={transport}", f"scores.0.replicas={replicas}", "trigger_rules=[]")
+    with running(str(config), *overrides, out=tmp_path / "runs") as run:
+        run.wait_until_committing()
+        there = run.ask("swap", name="axol1tl", version="muons")["lumi_section"]
+        run.wait_for(lambda status: status["lumi_section"] > there)
+        if transport == "ipc":
+            for name in ("score:axol1tl.1", "producer"):
+                os.kill(run.ask("status")["services"][name]["pid"], signal.SIGKILL)
+        back = run.ask("swap", name="axol1tl", version="second")["lumi_section"]
+        run.wait_for(lambda status: status["lumi_section"] > back)
+        again = run.ask("rollback", name="axol1tl")["lumi_section"]
+        run.wait_for(lambda status: status["lumi_section"] > again)
+        run.ask("stop", at="next")
+        result = run.end()
+    check(result, versions_until(len(result["lumi_sections"]), {there: "muons", back: "second", again: "muons"}))
 
 
 def test_a_candidate_is_counted_beside_production_and_promoted(tmp_path: Path) -> None:
