@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+HEAVY_TIMEOUT_S = 1200
 REPOSITORY = Path(__file__).resolve().parent.parent
 os.environ["L1CHAIN_MODELS"] = str(REPOSITORY / "tests" / "no-models-of-the-user")
 
@@ -20,3 +21,10 @@ def conformance() -> Path:
             pytest.fail(f"CI must have the conformance data; there is none at {folder}")
         pytest.skip(f"no conformance data at {folder} (L1CHAIN_CONFORMANCE names its folder)")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Heavy tests may take longer than the limit of the others, which finds those that hang."""
+    for item in items:
+        if item.get_closest_marker("heavy") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(HEAVY_TIMEOUT_S))

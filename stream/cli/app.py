@@ -18,13 +18,16 @@ from stream.cli import (
     menu,
     models,
     mqtt,
+    page,
     prescales,
     replay,
     report,
     run,
     runs,
     simulate,
+    top,
 )
+from stream.cli.manual import EXIT_CODES, ending
 
 BAD_INPUT_EXIT = 2
 FAILURE_EXIT = 1
@@ -34,15 +37,41 @@ app = typer.Typer(
     name="l1chain",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # tables of options cut the names of long ones
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
     help="The LHC's Level-1 trigger chain in software: replay crossings through real menus and anomaly detection.",
+    epilog=EXIT_CODES,
 )
-app.command()(run.run)
-app.command()(run.demo)
-app.command()(report.report)
-app.command()(replay.replay)
+app.command(
+    epilog=ending(
+        "l1chain run my-run.yaml",
+        "l1chain run shipped:chains/demo.yaml --set transport=ipc --set seeds.replicas=2 --json",
+        "l1chain run --resume runs/run-20260101-120000",
+        page="configuration.md",
+    )
+)(run.run)
+app.command(epilog=ending("l1chain demo", "l1chain demo --set run.lumi_sections=20 --out /tmp/runs"))(run.demo)
+app.command(epilog=ending("l1chain report runs/run-20260101-120000", page="run-folder.md"))(report.report)
+app.command(
+    epilog=ending(
+        "l1chain replay shipped:samples/zero-bias.parquet --menu old.yaml --menu new.yaml --out study",
+        "l1chain replay zb-*.parquet --menu menu.xml --prescales table.csv --column 2p0E34 --out study",
+        "l1chain replay runs/run-20260101-120000 --menu tighter.yaml --out study",
+        page="replay.md",
+    )
+)(replay.replay)
 app.command()(join.join)
-app.command()(ctl.watch)
+app.command(
+    epilog=ending(
+        "l1chain top",
+        "l1chain top --once --run live/run-20260101-120000",
+        "l1chain top --json",
+        "l1chain top --connect host:5560 --as shifter",
+        page="run-control.md",
+    )
+)(top.top)
+app.command(epilog=ending("l1chain watch --no-accepted", page="run-control.md"))(ctl.watch)
+app.command()(page.page)
 app.command()(chaos.chaos)
 app.add_typer(ctl.app, name="ctl")
 events.app.command()(simulate.simulate)

@@ -10,6 +10,7 @@ import typer
 
 from stream.cli import bench_swap
 from stream.cli.bench_chain import chain, compare
+from stream.cli.event_source import EVENT_FILES
 from stream.cli.output import JsonOption, console, print_json
 
 app = typer.Typer(no_args_is_help=True, help="Measure throughput, CPU time a crossing, and latency.")
@@ -22,7 +23,7 @@ app.command()(compare)
 @app.command()
 def menu(
     menu: Annotated[str, typer.Argument(metavar="MENU", help="Menu: CMS XML (.xml, .xml.gz) or YAML.")],
-    sources: Annotated[list[str] | None, typer.Argument(metavar="SOURCE", help="Event files or patterns.")] = None,
+    sources: Annotated[list[str] | None, typer.Argument(metavar="SOURCE", help=EVENT_FILES)] = None,
     synthetic: Annotated[
         int | None, typer.Option("--synthetic", metavar="N", min=1, help="N synthetic zero-bias crossings instead.")
     ] = None,

@@ -56,7 +56,8 @@ def chain(
         float | None, typer.Option(min=0.01, max=1.0, help="Measure the latency at this fraction of the full speed.")
     ] = None,
     replicas: Annotated[
-        list[int] | None, typer.Option(min=1, help="Measure with so many replicas of every stage, too; repeatable.")
+        list[int] | None,
+        typer.Option(metavar="N", min=1, help="Measure with so many replicas of every stage, too; repeatable."),
     ] = None,
     overrides: SetOption = None,
     as_json: JsonOption = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -30,8 +31,10 @@ def chaos(
 
     settings = ChaosSettings(minutes, _seconds(every), seed)
     fixed = ("transport=ipc", "source.prepare=true", "source.repeat=forever", "run.lumi_sections=1000000")
-    with tempfile.TemporaryDirectory(prefix="l1chain-chaos-") as folder:
-        result = run_chaos(config, (*fixed, *(overrides or ())), Path(folder), settings, _tell)
+    folder = Path(tempfile.mkdtemp(prefix="l1chain-chaos-"))
+    result = run_chaos(config, (*fixed, *(overrides or ())), folder, settings, _tell)
+    # Of a run that did not come to its end, the folder is left to be looked at.
+    shutil.rmtree(folder, ignore_errors=True)
     if as_json:
         print_json(result)
         return

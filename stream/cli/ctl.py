@@ -8,14 +8,27 @@ from typing import Annotated
 import typer
 
 from stream.cli import ctl_models
+from stream.cli.ctl_budgets import budget_app, show_budgets
 from stream.cli.ctl_options import AtOption, RunOption, ask, change, remote, tell
+from stream.cli.manual import ending
 from stream.cli.output import JsonOption, console, print_json
 
-app = typer.Typer(no_args_is_help=True, help="Tell a running chain what to do.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Tell a running chain what to do.",
+    epilog=ending(
+        "l1chain ctl status",
+        "l1chain ctl prescale emergency --at next",
+        "l1chain ctl swap axol1tl v5 --run live/run-20260101-120000",
+        "l1chain ctl --connect host:5560 --as operator stop",
+        page="run-control.md",
+    ),
+)
 app.command()(ctl_models.swap)
 app.command()(ctl_models.rollback)
 app.command()(ctl_models.promote)
 app.add_typer(ctl_models.shadow_app, name="shadow")
+app.add_typer(budget_app, name="budget")
 
 
 @app.callback()
@@ -39,11 +52,17 @@ def status(run: RunOption = None, as_json: JsonOption = False) -> None:
         return
     line = "{state}, lumi section {lumi_section}: produced {produced:,}, decided {decided:,}, accepted {accepted:,}"
     console().print(line.format(**result), highlight=False)
+    if result["hlt"]:
+        line = (
+            "after the L1 accept: scored {scored:,}, passed {passed:,}, accepted {accepted:,} ({accepted_hz:,.1f} Hz)"
+        )
+        console().print(line.format(**result["hlt"]), highlight=False)
     if result["problem"]:
         console().print(f"it waits: {result['problem']}", style="yellow", markup=False)
     for name, service in result["services"].items():
         state = "runs" if service["ready"] else "starts"
         console().print(f"  {name}: {state}, process {service['pid'] or 'shared'}", highlight=False, markup=False)
+    show_budgets(result["budgets"])
     for agreed in result["changes"]:
         values = agreed["arguments"].values()
         arguments = ", ".join(str(value["version"] if isinstance(value, dict) else value) for value in values)
@@ -123,15 +142,23 @@ def unmask(
 def watch(
     run: RunOption = None,
     accepted: Annotated[bool, typer.Option(help="Show each accepted crossing, not only lumi sections.")] = True,
+    to: Annotated[
+        str | None, typer.Option("--connect", metavar="HOST:PORT", help="A run on another host (security.commands).")
+    ] = None,
+    keys: Annotated[Path, typer.Option(metavar="DIR", help="Folder of keys, with --connect.")] = Path("keys"),
+    name: Annotated[str, typer.Option("--as", metavar="NAME", help="Key to use, with --connect.")] = "watcher",
     as_json: JsonOption = False,
 ) -> None:
     """Show accepted crossings and lumi sections of a run, as they are committed, until it ends.
 
-    A watcher never slows a run: one that does not keep up misses some.
+    A watcher never slows a run: one that does not keep up misses some. A run on another host is asked with a key that
+    has the right `read`, and has to have `security.watch` set.
     """
-    from stream.run.watch import follow
+    from stream.run.control_client import Client, find_run
+    from stream.run.watch import follow_run
 
-    for line in follow(run, accepted):
+    client = find_run(run) if to is None else Client.remote(to, keys, name)
+    for line in follow_run(client, accepted):
         if as_json:
             print_json(line.as_json())
         else:

@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from triggers.events.source import Source
     from triggers.menu.model import Menu
 
+EVENT_FILES = (
+    "Event files or patterns: Parquet, Arrow IPC, test vectors, open data set, L1 ntuples, NanoAOD, ADC2021 "
+    "(docs/formats.md); `shipped:samples/zero-bias.parquet` is one."
+)
 Sources = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[SOURCE]...",
-        help="Event files or patterns: test vectors, Parquet, Arrow IPC, open data set, L1 ntuples, NanoAOD, ADC2021.",
+        help=EVENT_FILES,
         show_default=False,
     ),
 ]

@@ -78,7 +78,9 @@ def convert(
         str | None,
         typer.Option("--to", metavar="FORMAT", help="Format to write, such as open_data. Default: the suffix tells."),
     ] = None,
-    without: Annotated[list[str] | None, typer.Option(help="Leave out an optional column (may be repeated).")] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Leave out an optional column (may be repeated).")
+    ] = None,
     menu: MenuOption = None,
     format_: Format = None,
     synthetic: Synthetic = None,

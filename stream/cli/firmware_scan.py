@@ -22,8 +22,8 @@ _DEFAULT_PRUNED = "0,0.1,0.25"
 
 def scan(
     version: LabelArgument,
-    signal: Annotated[list[str], typer.Option(help="Event file of a signal; again for another one.")],
-    background: Annotated[list[str] | None, typer.Option(help="Event files of zero bias.")] = None,
+    signal: Annotated[list[str], typer.Option(metavar="FILE", help="Event file of a signal; again for another one.")],
+    background: Annotated[list[str] | None, typer.Option(metavar="FILE", help="Event files of zero bias.")] = None,
     synthetic: Annotated[int, typer.Option(min=1, help="Synthetic crossings of zero bias, if no files are named.")] = (
         200_000
     ),

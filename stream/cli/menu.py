@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stream.cli import menu_files
+from stream.cli.event_source import EVENT_FILES
+from stream.cli.manual import ending
 from stream.cli.output import JsonOption, print_json, progress_bar
 
 if TYPE_CHECKING:
@@ -20,7 +22,17 @@ if TYPE_CHECKING:
 DIFFERENCES_EXIT = 1
 _SHOWN_REASONS = 10
 
-app = typer.Typer(no_args_is_help=True, help="Trigger menus: evaluate, verify, explain, show, check, compare, convert.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Trigger menus: evaluate, verify, explain, show, check, compare, convert.",
+    epilog=ending(
+        "l1chain menu show shipped:menus/demo.yaml L1_SingleMu22",
+        "l1chain menu convert L1Menu_Collisions2024_v1_2_0.xml --out menu.yaml",
+        "l1chain menu diff old.xml new.yaml",
+        "l1chain menu explain menu.yaml L1_SingleMu22 zero-bias.parquet --crossing 12",
+        page="menu-commands.md",
+    ),
+)
 app.command()(menu_files.show)
 app.command()(menu_files.check)
 app.command()(menu_files.diff)
@@ -31,7 +43,7 @@ MenuArgument = Annotated[
 ]
 Sources = Annotated[
     list[str],
-    typer.Argument(metavar="SOURCE...", help="Event files or patterns: test vectors, Parquet, Arrow IPC."),
+    typer.Argument(metavar="SOURCE...", help=EVENT_FILES),
 ]
 Models = Annotated[
     Path | None,

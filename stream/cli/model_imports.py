@@ -49,7 +49,8 @@ def import_version(
     top: Annotated[str | None, typer.Option(help="Top-level function.", rich_help_panel=_CODE)] = None,
     namespace: Annotated[str | None, typer.Option(help="The namespace it is in.", rich_help_panel=_CODE)] = None,
     include: Annotated[
-        list[Path] | None, typer.Option(help="Folder of headers; any number of times.", rich_help_panel=_CODE)
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Folder of headers; any number of times.", rich_help_panel=_CODE),
     ] = None,
     inputs: Annotated[
         str | None, typer.Option(help="Named list of inputs, such as axol1tl-57.", rich_help_panel=_CODE)

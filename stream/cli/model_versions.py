@@ -31,7 +31,9 @@ def verify(
     models: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME/VERSION]...", help="Versions. [default: all]")
     ] = None,
-    backend: Annotated[list[str] | None, typer.Option(help="Backends to compare. [default: all installed]")] = None,
+    backend: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Backends to compare. [default: all installed]")
+    ] = None,
     repository: RepositoryOption = None,
     as_json: JsonOption = False,
 ) -> None:

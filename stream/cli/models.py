@@ -15,6 +15,7 @@ from stream.cli import (
     models_evaluate,
     models_published,
     models_retrain,
+    models_scan_bits,
     models_train,
     models_tune,
 )
@@ -35,6 +36,7 @@ app.command("calibrate")(models_calibrate.calibrate)
 app.command("evaluate")(models_evaluate.evaluate)
 app.command("retrain")(models_retrain.retrain)
 app.command("tune")(models_tune.tune)
+app.command("scan-bits")(models_scan_bits.scan_bits)
 app.command("compare-published")(models_published.compare_published)
 app.command("verify")(model_versions.verify)
 app.command("alias")(model_versions.alias)

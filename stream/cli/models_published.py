@@ -30,7 +30,9 @@ def compare_published(
     protocol: Annotated[str, typer.Option(help="What is fixed before (YAML).")] = "shipped:training/published.yaml",
     config: Annotated[
         list[str] | None,
-        typer.Option(help="Training configuration of a system (YAML); once for each. [default: the shipped ones]"),
+        typer.Option(
+            metavar="FILE", help="Training configuration of a system (YAML); once for each. [default: the shipped ones]"
+        ),
     ] = None,
     colliding_bunches: BunchesOption = DEFAULT_BUNCHES,
     as_json: JsonOption = False,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stream.cli.event_source import EVENT_FILES
 from stream.cli.output import JsonOption, console, print_json, progress_bar
 
 if TYPE_CHECKING:
@@ -20,13 +21,16 @@ _MOST_MENUS = 2
 def replay(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE...", help="Event files or patterns: test vectors, Parquet, Arrow IPC."),
+        typer.Argument(metavar="SOURCE...", help=f"{EVENT_FILES} Or the folder of a run: what it kept."),
     ],
     menus: Annotated[
-        list[str], typer.Option("--menu", help="Menu A; given twice, also menu B, which is compared with A.")
+        list[str],
+        typer.Option("--menu", metavar="MENU", help="Menu A; given twice, also menu B, which is compared with A."),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for tables and report; it must not hold anything yet.")],
-    prescales: Annotated[str | None, typer.Option(help="Prescale table (CSV). Without: everything passes.")] = None,
+    prescales: Annotated[
+        str | None, typer.Option(help="Prescale table (CSV), of both menus. Without: everything passes.")
+    ] = None,
     column: Annotated[str | None, typer.Option(help="Column of the prescale table.")] = None,
     prescales_b: Annotated[str | None, typer.Option(help="Prescale table of menu B, if not the same.")] = None,
     column_b: Annotated[str | None, typer.Option(help="Column for menu B, if not the same.")] = None,
@@ -80,6 +84,7 @@ def replay(
     cut into batches, on the number of threads, or on where they run.
     """
     from models.repository import open_repository
+    from stream.run.kept_sample import replayed_files
     from stream.run.replay import RateOptions, Replay
     from stream.run.replay_files import ExclusiveWriter, output_folder, summary_of, write_replay
     from stream.run.replay_menus import DecisionOptions, replay_menus
@@ -88,19 +93,23 @@ def replay(
 
     if len(menus) > _MOST_MENUS:
         raise BadValue("--menu", f"{len(menus)} menus are named", "name one or two")
-    source = Samples(sources)
+    files, kept = replayed_files(sources)
+    if kept is not None and rules is not None:
+        what = "the crossings that a run kept do not follow each other"
+        raise BadValue("--trigger-rule", what, "leave the option out: the run's rules have been applied")
+    source = Samples(files)
     selection = _selection(good_runs, lumi, pileup, source.info.optional_columns)
     options = DecisionOptions(
         colliding_bunches=bunches,
         filling=filling,
         rules=None if rules is None else tuple(rules),
-        no_rules=no_rules,
+        no_rules=no_rules or kept is not None,
         crossing_masks=masks,
         calibration_gap=calibration_gap,
         restart_prescales=restart_prescales,
     )
     tables = [(prescales, column), (prescales_b or prescales, column_b or column)]
-    rate_options = RateOptions(sample_prescale, target_luminosity, luminosity)
+    rate_options = RateOptions(sample_prescale, target_luminosity, luminosity, kept)
     with ExitStack() as stack:
         folder, bar = stack.enter_context(output_folder(out)), stack.enter_context(progress_bar())
         task = bar.add_task("loading menus and models", total=None)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stream.cli.output import JsonOption, console, print_json, progress_bar
+from stream.cli.page import PageOption
 
 if TYPE_CHECKING:
+    from stream.page.child import PageChild
     from stream.run.config import ChainConfig
 
 SetOption = Annotated[
@@ -27,6 +29,7 @@ def run(
     resume: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Go on with a run that did not come to its end.")
     ] = None,
+    page: PageOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the chain: crossings through seeds, scores and the decision, to tables and a run record.
@@ -39,35 +42,71 @@ def run(
     if resume is not None:
         if config is not None or overrides:
             raise BadValue("--resume", "with a configuration or --set", "leave them out: the run has its own")
-        resume_run(resume, as_json)
+        resume_run(resume, page, as_json)
     elif config is None:
         raise BadValue("run", "no configuration", "name one, such as shipped:chains/demo.yaml, or give --resume FOLDER")
     else:
-        conduct(config, tuple(overrides or ()), as_json)
+        conduct(config, (*_page_override(page), *(overrides or ())), as_json)
 
 
 def demo(
     overrides: SetOption = None,
     out: Annotated[Path, typer.Option(help="Folder for the run's folder.")] = Path("runs"),
+    page: Annotated[
+        bool, typer.Option("--page/--no-page", help="Serve the live page; on a terminal, also after the run.")
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the demo: five lumi sections of synthetic zero bias, about 60 seeds, an anomaly model, rate budgets."""
-    conduct(DEMO, (f"run.out={out}", *(overrides or ())), as_json)
+    """Run the demo: five lumi sections of simulated zero bias, about 70 seeds, two anomaly networks, a rate budget."""
+    conduct(DEMO, (f"run.out={out}", *_page_override(page), *(overrides or ())), as_json, stay=_is_terminal())
 
 
-def conduct(config: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Run a configuration with a progress bar and print its result."""
+def conduct(config: str, overrides: tuple[str, ...], as_json: bool, stay: bool = False) -> None:
+    """Run a configuration with a progress bar and print its result.
+
+    Args:
+        config: the configuration.
+        overrides: of its keys.
+        as_json: how the result is printed.
+        stay: whether the live page, if there is one, stays after the run until Ctrl-C.
+    """
+    from stream.page.child import page_child
     from stream.run.config import load_config
 
-    _print(run_with_progress(load_config(config, overrides)), as_json)
+    loaded = load_config(config, overrides)
+    with page_child(loaded.page) as page:
+        _print(run_with_progress(loaded, page=page), as_json)
+        if stay and page.url is not None:
+            _stay(page)
 
 
-def resume_run(folder: Path, as_json: bool) -> None:
+def resume_run(folder: Path, page: bool | None, as_json: bool) -> None:
     """Go on with a run, with a progress bar, and print its result."""
+    from stream.page.child import page_child
     from stream.run.folder import resumable
 
     config, record = resumable(folder)
-    _print(run_with_progress(config, (folder.absolute(), record)), as_json)
+    section = config.page if page is None else config.page.model_copy(update={"enabled": page})
+    with page_child(section) as child:
+        _print(run_with_progress(config, (folder.absolute(), record), child), as_json)
+
+
+def _page_override(page: bool | None) -> tuple[str, ...]:
+    return () if page is None else (f"page.enabled={str(page).lower()}",)
+
+
+def _is_terminal() -> bool:
+    import sys
+
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _stay(page: PageChild) -> None:
+    console().print(f"The live page stays at {page.url} until Ctrl-C.", highlight=False)
+    try:
+        page.wait()
+    except KeyboardInterrupt:
+        return
 
 
 def _print(record: dict[str, Any], as_json: bool) -> None:
@@ -79,12 +118,15 @@ def _print(record: dict[str, Any], as_json: bool) -> None:
         console().print(summary(record))
 
 
-def run_with_progress(config: ChainConfig, resume: tuple[Path, dict[str, Any]] | None = None) -> dict[str, Any]:
+def run_with_progress(
+    config: ChainConfig, resume: tuple[Path, dict[str, Any]] | None = None, page: PageChild | None = None
+) -> dict[str, Any]:
     """Run a configuration with a progress bar on standard error; the run record.
 
     Args:
         config: of the run.
         resume: folder and record of a run to go on with.
+        page: the live page, if there may be one.
     """
     from stream.run.assembly import Assembly
     from stream.run.report import coverage
@@ -111,7 +153,11 @@ def run_with_progress(config: ChainConfig, resume: tuple[Path, dict[str, Any]] |
         def notice(sentence: str) -> None:
             bar.console.print(sentence, markup=False, style="yellow")
 
-        record = Supervisor(assembly, Observers(watch, serving, notice), resume).run()
+        def began(folder: Path) -> None:
+            if page is not None:
+                page.begin(folder, lambda sentence: bar.console.print(sentence, markup=False, soft_wrap=True))
+
+        record = Supervisor(assembly, Observers(watch, serving, notice, began), resume).run()
         for kept in keep_within(config.run.keep, config.run.out, Path(record["run_dir"])):
             notice(f"removed {kept.run.folder} ({kept.bytes:,} bytes), as run.keep says")
         return record

@@ -50,6 +50,36 @@ def prune(
     _show(chosen, as_json, "Would be removed" if dry_run else "Removed")
 
 
+@app.command()
+def hlt(
+    run: Annotated[Path, typer.Argument(help="Folder of a run that has ended.")],
+    model: Annotated[str | None, typer.Option(metavar="NAME/VERSION", help="Instead of the run's own.")] = None,
+    threshold: Annotated[int | None, typer.Option(min=0, help="Instead of the run's own.")] = None,
+    rate_hz: Annotated[float | None, typer.Option(min=0, help="Instead of the run's own, else 10.")] = None,
+    burst: Annotated[float | None, typer.Option(min=1, help="Instead of the run's own, else 8.")] = None,
+    find: Annotated[bool, typer.Option("--find-threshold", help="Find the threshold for the rate.")] = False,
+    repository: Annotated[Path | None, typer.Option(help="Folder of model versions.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Decide the L1-accepted crossings of a run again by the stage after the L1 accept, and compare."""
+    from models.repository import open_repository
+    from stream.run.finished import read_ended_run
+    from stream.run.hlt_replay import HltChoice, replay_hlt
+
+    choice = HltChoice(model, threshold, rate_hz, burst, find)
+    result = replay_hlt(read_ended_run(run), choice, open_repository(repository)).as_json()
+    if as_json:
+        print_json(result)
+        return
+    line = (
+        "{model}, threshold {threshold:,}, {rate_hz:g} Hz: scored {scored:,}, passed {passed:,}, "
+        "accepted {accepted:,} ({accepted_hz:,.2f} ± {accepted_error_hz:,.2f} Hz)"
+    )
+    console().print(line.format(**result), highlight=False, soft_wrap=True)
+    if result["differing"] is not None:
+        console().print(f"differing from the run's own record: {result['differing']:,}", highlight=False)
+
+
 def _show(runs: list[KeptRun], as_json: bool, title: str) -> None:
     rows = [_row(kept) for kept in runs]
     if as_json:

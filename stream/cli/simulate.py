@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stream.cli.event_source import EVENT_FILES
 from stream.cli.output import JsonOption, console, print_json, progress_bar
 
 if TYPE_CHECKING:
@@ -147,13 +148,14 @@ def _written(record: dict[str, Any]) -> str:
 
 
 def validate(
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Event files or patterns.")],
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help=EVENT_FILES)],
     rates: Annotated[Path, typer.Option(help="Measured rates (CSV: algorithm, pileup_mean, n_zero_bias, n_fired).")],
     menu: Annotated[
         str, typer.Option(help="Menu with the measured algorithms.")
     ] = "shipped:menus/validation-2018.yaml",
     reference: Annotated[
-        list[str] | None, typer.Option(help="Event files whose object spectra are shown beside those of SOURCE.")
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Event files whose object spectra are shown beside those of SOURCE."),
     ] = None,
     pileup: Annotated[float | None, typer.Option(min=0.0, help="Mean pile-up, if SOURCE does not tell it.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write an HTML report here.")] = None,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from stream.services.budget_kinds import ActionKind
+
 MOST_ACCEPTED_HZ: Final = 100_000.0
 """What the detector reads out."""
 
@@ -20,6 +22,10 @@ def of_lumi_section(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for budget, suppressed in row.get("suppressed", {}).items():
         if suppressed:
             yield "budget", f"{where}: budget '{budget}' suppressed {suppressed:,} crossings"
+    for budget, control in row.get("budget_control", {}).items():
+        action = control["action"]
+        if action is not None and action["action"] == ActionKind.OFF:
+            yield "budget_off", f"{where}: budget '{budget}' switches its group off at {action['rate_hz']:,.0f} Hz"
 
 
 class StatusAlarms:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from stream.run.watch import LumiSectionLine, follow
 from triggers.errors import L1ChainError
 
 _SEARCH_PERIOD_S: Final = 1.0
+_log = logging.getLogger("l1chain.stream.mqtt")
 
 Hear = Callable[[str, dict[str, Any]], None]
 
@@ -57,5 +59,7 @@ class Follower:
                 pass  # no run yet, or it has just ended
             except RuntimeError:
                 return  # the event loop is closed
+            except Exception:  # noqa: BLE001 — whatever one run tells, the next one is to be followed
+                _log.exception("following goes on after an error")
             self._client = None
             self._ended.wait(_SEARCH_PERIOD_S)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,15 +13,19 @@ from numpy.typing import NDArray
 from models.backends.registry import open_backend
 from models.repository import LoadedVersion, Repository, open_repository
 from stream.errors import SourceEmpty
+from stream.run.budget_controls import budget_controls
 from stream.run.config import ChainConfig, ScoreSection
 from stream.run.decision import decision_settings
+from stream.run.hlt import HltStage
 from stream.run.versions import run_version, versions_named
 from stream.services import expected, seeds
+from stream.services.budget_control import BudgetControl
 from stream.services.combiner import Combiner
 from stream.services.decision_changes import DecisionTimeline
 from stream.services.delivery import DeliverySettings, Peer
 from stream.services.exported import ExportSettings
 from stream.services.fold import CombinerSettings
+from stream.services.hlt import with_hlt
 from stream.services.model_changes import ModelTimeline, Serving
 from stream.services.pace import Pace
 from stream.services.plan import PlanSettings
@@ -42,6 +46,7 @@ from triggers.decision.groups import Group, groups_of
 from triggers.decision.prescales import read_prescales
 from triggers.decision.settings import DecisionSettings
 from triggers.errors import BadValue
+from triggers.events import schema
 from triggers.events.formats import SourceFormat
 from triggers.events.open import open_source
 from triggers.events.source import Source
@@ -167,7 +172,12 @@ class Assembly:
             )
             for stage in self.score_stages
         ]
-        return self.config.model_copy(update={"scores": tuple(sections)})
+        return self.config.model_copy(update={"scores": tuple(sections), "hlt": self.hlt and self.hlt.pinned})
+
+    @cached_property
+    def hlt(self) -> HltStage | None:
+        """The stage after the L1 accept, if there is one."""
+        return None if self.config.hlt is None else HltStage(self.config.hlt, self.repository)
 
     @cached_property
     def evaluator(self) -> Evaluator:
@@ -211,11 +221,21 @@ class Assembly:
     def check(self) -> None:
         """Load every part, so that bad input is found before anything starts."""
         _ = (self.menu, self.source, self.evaluator, self.thresholds, self.decision, self.groups, self.exports)
+        _ = self.controls
         if next(iter(self.source.batches(1)), None) is None:
             raise SourceEmpty(self.source.info.name)
         for stage in self.score_stages:
             for version in stage.versions:
-                _ = open_backend(stage.section.backend, version).needed_columns
+                self._check_columns(version, open_backend(stage.section.backend, version).needed_columns)
+        if self.hlt is not None:
+            self.hlt.check(self.source.info)
+
+    def _check_columns(self, version: LoadedVersion, needed: Iterable[str]) -> None:
+        source = self.source.info
+        lacking = sorted(set(needed) - set(schema.REQUIRED.names) - set(source.optional_columns))
+        if lacking:
+            what = f"{version.label} reads {', '.join(lacking)}, which {source.name} does not have"
+            raise BadValue("scores", what, "leave the model out, or give crossings that have it")
 
     @property
     def delivery(self) -> DeliverySettings:
@@ -308,8 +328,11 @@ class Assembly:
             self.decision,
             self.timelines,
             self.compares_expected,
+            self.controls,
         )
         schema = accepted_schema(self.source.info.optional_columns, tuple(settings.models))
+        hlt = None if self.hlt is None else self.hlt.service(self.config.run)
+        schema = schema if hlt is None else with_hlt(schema)
         files = RunFiles(folder, schema, peer.incarnation)
         tables = RunTables(self.menu, self.decision, self.evaluator.not_evaluated, self.groups)
         factors_of = self._factors_of if self.config.prescales else None
@@ -327,12 +350,21 @@ class Assembly:
             self.exports,
             BatchTrace(folder) if self.config.run.trace else None,
             leave,
+            hlt,
+            self.config.security.watch,
         )
 
     @property
     def groups(self) -> tuple[Group, ...]:
         """The groups of algorithms whose crossings are counted."""
         return groups_of(self.menu, self.decision.budgets, self.evaluator.on_scores)
+
+    @cached_property
+    def controls(self) -> tuple[BudgetControl, ...]:
+        """The budgets that act."""
+        budgets = {budget.name: budget for budget in self.decision.budgets}
+        timelines = self.timelines.values()
+        return budget_controls(self.config.budgets, budgets, self.evaluator, timelines, self._factors_of)
 
     @property
     def exports(self) -> ExportSettings:

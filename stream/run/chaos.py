@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,7 +20,7 @@ from typing import Any, Final
 import pyarrow.parquet as pq
 
 from stream.errors import RunFailed
-from stream.run.assembly import COMBINER, PRODUCER
+from stream.run.assembly import PRODUCER
 from stream.run.control import CONTROL_FILE
 from stream.run.control_client import Client
 from stream.run.record import RECORD_FILE
@@ -29,8 +29,9 @@ from triggers.errors import L1ChainError
 REFERENCE_SHARE: Final = 0.35
 """Of the time: the disturbed run does what the undisturbed one did in it, and may take the rest."""
 _POLL_S: Final = 0.1
-_STARTUP_S: Final = 120.0
-_ENDING_S: Final = 60.0
+_STARTUP_S: Final = 300.0
+_ENDING_S: Final = 120.0
+_ANSWER_S: Final = 5.0
 _STOPPED_S: Final = (0.5, 3.0)
 """Shorter and longer than the silence after which a service counts as lost."""
 _CUT_S: Final = 3.0
@@ -90,15 +91,26 @@ class _Run:
     def is_over(self) -> bool:
         return self.process is not None and self.process.poll() is not None
 
-    def ask(self, command: str, arguments: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+    def ask(
+        self, command: str, arguments: Mapping[str, Any] | None = None, patience_s: float = _ANSWER_S
+    ) -> dict[str, Any] | None:
         """The answer of the run; None while it has none."""
         place = self.place
         if place is None or not (place / CONTROL_FILE).exists():
             return None
         with suppress(L1ChainError):
-            result: dict[str, Any] = Client(place).ask(command, dict(arguments or {}), patience_s=5.0)
+            result: dict[str, Any] = Client(place).ask(command, dict(arguments or {}), patience_s)
             return result
         return None
+
+    def stop(self, at: str | None = None) -> None:
+        """Let it end, and wait for that; asked again as long as it is just being resumed."""
+        deadline = time.monotonic() + _ENDING_S
+        while not self.is_over and (left_s := deadline - time.monotonic()) > 0:
+            if self.ask("stop", {"at": at}, patience_s=left_s) is not None:
+                self.wait(max(0.0, deadline - time.monotonic()))
+            else:
+                self.wait(_POLL_S)
 
     def wait(self, seconds: float) -> None:
         if self.process is not None:
@@ -148,12 +160,15 @@ def run_chaos(
     sections = len(reference["lumi_sections"])
     left_s = budget_s * (1 - REFERENCE_SHARE)
     limited = (*overrides, f"run.lumi_sections={sections}")
-    disturbed, faults = _disturbed(config, limited, folder / "disturbed", left_s, settings, tell)
+    disturbed, by_service = _disturbed(config, limited, folder / "disturbed", left_s, settings, tell)
+    faults = sum(by_service.values(), Counter[Fault]())
     speeds = [_speed(record) for record in (reference, disturbed)]
     return {
         "kills": faults[Fault.KILL],
         "stops": faults[Fault.STOP],
         "cuts": faults[Fault.CUT],
+        "faults": {name: dict(counts) for name, counts in sorted(by_service.items())},
+        # As the last supervisor counted them.
         "restarts": disturbed["restarts"],
         "produced": disturbed["produced"],
         "decided": disturbed["decided"],
@@ -198,8 +213,7 @@ def _undisturbed(config: str, overrides: tuple[str, ...], folder: Path, seconds:
     try:
         begun = _wait_until_deciding(run)
         time.sleep(max(0.0, seconds - (time.monotonic() - run.begun)))
-        run.ask("stop", {"at": "next"})
-        run.wait(_ENDING_S)
+        run.stop(at="next")
     finally:
         run.end()
     return run.record() | {"chaos_seconds": time.monotonic() - begun}
@@ -212,9 +226,9 @@ def _disturbed(
     seconds: float,
     settings: ChaosSettings,
     tell: Callable[[str], None],
-) -> tuple[dict[str, Any], Counter[Fault]]:
+) -> tuple[dict[str, Any], dict[str, Counter[Fault]]]:
     folder.mkdir()
-    run, faults = _Run(config, overrides, folder), Counter[Fault]()
+    run = _Run(config, overrides, folder)
     run.start()
     agent = _Agent(run, random.Random(settings.seed), tell)  # noqa: S311 — nothing is kept secret with it
     try:
@@ -224,19 +238,14 @@ def _disturbed(
         while not run.is_over and time.monotonic() < deadline:
             time.sleep(_POLL_S)
             agent.go_on()
-            if time.monotonic() >= next_fault:
-                fault = agent.strike()
-                if fault is not None:
-                    faults[fault] += 1
-                    next_fault = time.monotonic() + settings.every_s
+            if time.monotonic() >= next_fault and agent.strike() is not None:
+                next_fault = time.monotonic() + settings.every_s
         agent.let_go()
-        if not run.is_over:
-            run.ask("stop")
-        run.wait(_ENDING_S)
+        run.stop()
         ended = time.monotonic()
     finally:
         run.end()
-    return run.record() | {"chaos_seconds": ended - begun}, faults
+    return run.record() | {"chaos_seconds": ended - begun}, agent.by_service
 
 
 def _wait_until_deciding(run: _Run) -> float:
@@ -246,8 +255,44 @@ def _wait_until_deciding(run: _Run) -> float:
         if status and status["decided"]:
             return time.monotonic()
         time.sleep(_POLL_S)
-    run.end()
+    if not run.is_over:
+        run.end()
+        raise RunFailed(SUPERVISOR, f"the run in {run.folder} decided nothing in {_STARTUP_S:g} s")
     return time.monotonic()
+
+
+class Deck:
+    """Faults in random order, each service and fault once before any of them comes again.
+
+    Args:
+        choice: shuffles.
+    """
+
+    def __init__(self, choice: random.Random) -> None:
+        self._choice = choice
+        self._cards: list[tuple[str, Fault]] = []
+
+    def draw(self, services: Iterable[str], ready: Collection[str]) -> tuple[str, Fault] | None:
+        """The next fault.
+
+        Args:
+            services: all of the run.
+            ready: those that are there now; without any, the run is just being resumed, and its supervisor spared.
+
+        Returns:
+            who and what; None if it is for one that is not there.
+        """
+        if not self._cards:
+            self._cards = [(name, fault) for name in sorted(services) for fault in _faults_of(name)]
+            self._cards.append((SUPERVISOR, Fault.KILL))
+            self._choice.shuffle(self._cards)
+        name, fault = self._cards.pop()
+        return (name, fault) if name in ready or (name == SUPERVISOR and ready) else None
+
+
+def _faults_of(name: str) -> list[Fault]:
+    """What may be done to a service; the producer connects to nobody, so others are cut off from it."""
+    return [Fault.KILL, Fault.STOP] if name == PRODUCER else list(Fault)
 
 
 class _Agent:
@@ -255,7 +300,9 @@ class _Agent:
 
     def __init__(self, run: _Run, choice: random.Random, tell: Callable[[str], None]) -> None:
         self._run, self._choice, self._tell = run, choice, tell
+        self._deck = Deck(choice)
         self._stopped: dict[int, float] = {}
+        self.by_service: dict[str, Counter[Fault]] = defaultdict(Counter)
 
     def strike(self) -> Fault | None:
         """Do something to a service; None if there is none to do it to now."""
@@ -263,11 +310,18 @@ class _Agent:
         if status is None:
             return None
         services = {name: service for name, service in status["services"].items() if service["ready"]}
-        name = self._choice.choice([*sorted(services), SUPERVISOR])
+        drawn = self._deck.draw(status["services"], services)
+        if drawn is None:
+            return None
+        fault = self._do(*drawn, services)
+        if fault is not None:
+            self.by_service[drawn[0]][fault] += 1
+        return fault
+
+    def _do(self, name: str, fault: Fault, services: Mapping[str, Any]) -> Fault | None:
         if name == SUPERVISOR:
             return self._kill_supervisor()
-        faults = [Fault.KILL, Fault.STOP] if name in (PRODUCER, COMBINER) else list(Fault)
-        fault, pid = self._choice.choice(faults), int(services[name]["pid"])
+        pid = int(services[name]["pid"])
         if pid in self._stopped:
             return None
         match fault:

@@ -1,4 +1,4 @@
-"""The commands of a run: pause, resume, stop, status, prescale, mask, unmask, cut (`docs/run-control.md`)."""
+"""The commands of a run: pause, resume, stop, status, prescale, mask, unmask, budgets, cut (`docs/run-control.md`)."""
 
 from __future__ import annotations
 
@@ -54,8 +54,14 @@ class MaskArguments(Boundary):
     algorithm: str
 
 
+class BudgetArguments(Boundary):
+    """A budget with a controller."""
+
+    budget: str
+
+
 class CutArguments(StrictModel):
-    """A stage replica, and for how long its connections are cut."""
+    """A stage replica or the combiner, and for how long its connections are cut."""
 
     service: str
     seconds: Annotated[float, Field(gt=0, le=LONGEST_CUT_S)]
@@ -79,6 +85,15 @@ class Conductor(Protocol):
         """How the run is."""
         ...
 
+    def metrics(self) -> str:
+        """The metrics of all services, in the Prometheus text format."""
+        ...
+
+    @property
+    def algorithms(self) -> dict[int, str]:
+        """The names of the menu's algorithms by index."""
+        ...
+
     def tell(self, name: str, kind: Kind, payload: dict[str, Any]) -> None:
         """Send a message to a service."""
         ...
@@ -92,6 +107,8 @@ def register_commands(control: Control, conductor: Conductor) -> None:
     """Offer the commands of a run."""
     commands = Commands(conductor)
     control.register(Command("status", NoArguments, commands.status, is_question=True))
+    control.register(Command("algorithms", NoArguments, commands.algorithms, is_question=True))
+    control.register(Command("metrics", NoArguments, commands.metrics, is_question=True))
     control.register(Command("pause", Boundary, commands.pause))
     control.register(Command("resume", NoArguments, commands.resume))
     control.register(Command("stop", StopArguments, commands.stop))
@@ -100,6 +117,8 @@ def register_commands(control: Control, conductor: Conductor) -> None:
     register_change(control, conductor, DecisionChange.MASK, MaskArguments, (COMBINER,))
     register_change(control, conductor, DecisionChange.UNMASK, MaskArguments, (COMBINER,))
     register_change(control, conductor, DecisionChange.EMERGENCY_OFF, Boundary, (COMBINER,))
+    register_change(control, conductor, DecisionChange.BUDGET_HOLD, BudgetArguments, (COMBINER,))
+    register_change(control, conductor, DecisionChange.BUDGET_RELEASE, BudgetArguments, (COMBINER,))
 
 
 def register_change(
@@ -144,6 +163,14 @@ class Commands:
         """How the run is."""
         settle(self._conductor.status())
 
+    def algorithms(self, _: str, __: NoArguments, settle: Settle) -> None:
+        """The names of the menu's algorithms by index, for those who watch from another host."""
+        settle({"algorithms": {str(index): name for index, name in self._conductor.algorithms.items()}})
+
+    def metrics(self, _: str, __: NoArguments, settle: Settle) -> None:
+        """The metrics of the run, for those who have no way to `metrics.address`."""
+        settle({"text": self._conductor.metrics()})
+
     def pause(self, request: str, found: Boundary, settle: Settle) -> None:
         """Make no batch of a lumi section and those after it, until `resume`."""
         change = Change(request, "pause", {})
@@ -179,9 +206,9 @@ class Commands:
         self._conductor.agreements.begin(change, (), boundary(found.at), end, hold=True)
 
     def cut(self, _: str, found: CutArguments, settle: Settle) -> None:
-        """Cut a stage replica off from producer and combiner for some seconds; for tests and `l1chain chaos`."""
-        names = [name for name in self._conductor.service_names if name not in (PRODUCER, COMBINER)]
+        """Cut a service off from those that it connected to for some seconds; for tests and `l1chain chaos`."""
+        names = [name for name in self._conductor.service_names if name != PRODUCER]
         if found.service not in names:
-            raise UnknownName("cut", "stage replica", found.service, names)
+            raise UnknownName("cut", "stage replica or combiner", found.service, names)
         self._conductor.tell(found.service, Kind.CUT, {"seconds": found.seconds})
         settle({})

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-import yaml
 from pydantic import ConfigDict, Field, model_validator
 
-from stream.errors import OverrideInvalid
+from stream.run.budget_config import BudgetSection, check_budgets
+from stream.run.config_overrides import apply_override
 from stream.wire.security import is_loopback
 from stream.wire.transport import LOOPBACK, Transport
 from triggers.decision.rules import DEFAULT_RULES, MAX_ACCEPTS, MAX_RULES
@@ -218,19 +218,36 @@ class ScoreSection(_Section):
         return self
 
 
+class HltSection(_Section):
+    """A network that scores L1-accepted crossings, and the rate at which it may keep them (`docs/hlt.md`).
+
+    Attributes:
+        name, version, backend: of the model, as for scores.
+        threshold: the least score that passes; or, instead:
+        working_point: of the version, whose threshold is taken.
+        rate_hz: of crossings that are kept, per simulated second.
+        burst: the most that can be saved up.
+    """
+
+    name: str = "gelato_hlt"
+    version: str = "production"
+    backend: str = "onnxruntime"
+    threshold: Annotated[int, Field(ge=0)] | None = None
+    working_point: str | None = None
+    rate_hz: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 10.0
+    burst: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 8.0
+
+    @model_validator(mode="after")
+    def _check(self) -> HltSection:
+        if (self.threshold is None) == (self.working_point is None):
+            raise ValueError("state either threshold or working_point; `l1chain runs hlt RUN` finds a threshold")
+        return self
+
+
 class ModelsSection(_Section):
     """Where model versions are; null: those that ship with l1chain."""
 
     repository: Path | None = None
-
-
-class BudgetSection(_Section):
-    """A rate budget of a group: algorithms or groups of the menu."""
-
-    name: str
-    algorithms: tuple[str, ...]
-    rate_hz: Annotated[float, Field(ge=0)]
-    burst: Annotated[float, Field(ge=1)] = 8.0
 
 
 class MetricsSection(_Section):
@@ -249,6 +266,21 @@ class MetricsSection(_Section):
     l1_rate_limit_hz: Annotated[float, Field(gt=0)] = 100_000.0
 
 
+class PageSection(_Section):
+    """The live page (`docs/page.md`).
+
+    Attributes:
+        enabled: whether the run serves it.
+        address: where; port 0 takes a free one. On other addresses than loopback it is for reading only.
+    """
+
+    enabled: bool = False
+    address: Annotated[str, Field(pattern=r"^[^:\s]+:\d{1,5}$")] = "127.0.0.1:0"
+
+
+_HostPort = Annotated[str, Field(pattern=r"^\S+:\d{1,5}$")]
+
+
 class SecuritySection(_Section):
     """Who reaches the sockets of a run with `transport: tcp` (`docs/security.md`).
 
@@ -257,12 +289,14 @@ class SecuritySection(_Section):
         keys: folder made by `l1chain keys make`; null: only this host may join.
         name: key in it with which services connect.
         commands: address `HOST:PORT` for commands from other hosts; needs keys.
+        watch: address `HOST:PORT` for those who watch decisions from other hosts; needs `commands`, too.
     """
 
     address: str = LOOPBACK
     keys: Path | None = None
     name: str = "chain"
-    commands: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$")] | None = None
+    commands: _HostPort | None = None
+    watch: _HostPort | None = None
 
     @model_validator(mode="after")
     def _check(self) -> SecuritySection:
@@ -271,6 +305,8 @@ class SecuritySection(_Section):
             raise ValueError(f"other hosts reach {self.address} and there are no keys; {remedy}")
         if self.commands is not None and self.keys is None:
             raise ValueError("commands from other hosts need keys; make some with `l1chain keys make DIR`, set keys")
+        if self.watch is not None and self.commands is None:
+            raise ValueError("watchers on other hosts ask the run first: set commands, too")
         return self
 
 
@@ -350,9 +386,11 @@ class ChainConfig(_Section):
     transport: Transport = Transport.INPROC
     seeds: SeedsSection = SeedsSection()
     scores: tuple[ScoreSection, ...] = ()
+    hlt: HltSection | None = None
     models: ModelsSection = ModelsSection()
     budgets: tuple[BudgetSection, ...] = ()
     metrics: MetricsSection = MetricsSection()
+    page: PageSection = PageSection()
     batch: BatchSection = BatchSection()
     delivery: DeliverySection = DeliverySection()
     security: SecuritySection = SecuritySection()
@@ -365,6 +403,8 @@ class ChainConfig(_Section):
         for kind, names in (("budgets", [b.name for b in self.budgets]), ("scores", [s.name for s in self.scores])):
             if len(set(names)) < len(names):
                 raise ValueError(f"two {kind} of one name; give each its own")
+        prescales = self.prescales
+        check_budgets(self.budgets, prescales is not None, bool(prescales and prescales.schedule))
         if self.transport is not Transport.TCP and (self.seeds.external or any(s.external for s in self.scores)):
             raise ValueError("external stages are reached by tcp; set transport: tcp, or leave external out")
         return self
@@ -395,44 +435,8 @@ def load_config(path: str | Path, overrides: tuple[str, ...] = ()) -> ChainConfi
         raise FileUnreadable(file, f"cannot be read ({error.strerror})", "name a YAML file") from error
     if isinstance(content, dict):
         for override in overrides:
-            _override(content, override)
+            apply_override(content, override)
     return _absolute(validated(content, str(file), ChainConfig), file.resolve().parent)
-
-
-def _override(content: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise OverrideInvalid(override, "not KEY=VALUE", "write for example --set seeds.replicas=3")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise OverrideInvalid(override, f"'{text}' is not a YAML value", "quote it") from None
-    *parents, last = key.split(".")
-    here: Any = content
-    for parent in parents:
-        here = _child(here, parent, override)
-    if isinstance(here, list):
-        here[_position(here, last, override)] = value
-    else:
-        here[last] = value
-
-
-def _child(here: Any, key: str, override: str) -> Any:
-    if isinstance(here, list):
-        child = here[_position(here, key, override)]
-    else:
-        if here.get(key) is None:
-            here[key] = {}
-        child = here[key]
-    if not isinstance(child, dict | list):
-        raise OverrideInvalid(override, f"'{key}' has no keys below it", "check the key")
-    return child
-
-
-def _position(items: list[Any], key: str, override: str) -> int:
-    if not key.isdigit() or int(key) >= len(items):
-        raise OverrideInvalid(override, f"'{key}' is no position in a list of {len(items)}", "count from 0")
-    return int(key)
 
 
 def _absolute(config: ChainConfig, folder: Path) -> ChainConfig:

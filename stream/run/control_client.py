@@ -31,13 +31,16 @@ class Client:
         endpoint: where it takes commands; None: as the folder says.
         security: keys, for a run on another host.
 
+    Attributes:
+        folder, endpoint, security: as above.
+
     Raises:
         BadValue: it is not running.
     """
 
     def __init__(self, folder: Path, endpoint: str | None = None, security: Security | None = None) -> None:
-        self.folder, self._security = folder, security
-        self._endpoint = endpoint or _endpoint_of(folder)
+        self.folder, self.security = folder, security
+        self.endpoint = endpoint or _endpoint_of(folder)
 
     @classmethod
     def remote(cls, address: str, keys: Path, name: str) -> Client:
@@ -81,9 +84,9 @@ class Client:
         }
         with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
             socket.setsockopt(zmq.LINGER, 0)
-            if self._security is not None:
-                self._security.join(socket)
-            socket.connect(self._endpoint)
+            if self.security is not None:
+                self.security.join(socket)
+            socket.connect(self.endpoint)
             socket.send(pack_json(request))
             if not socket.poll(int(patience_s * 1000)):
                 remedy = "see whether its process lives; what died goes on with `l1chain run --resume`"

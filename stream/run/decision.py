@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stream.run.budget_config import EVERYTHING, BudgetSection
 from stream.run.config import ChainConfig, RunSection
 from triggers.decision.budgets import algorithm_words, make_budget, member_indices
 from triggers.decision.filling import FillingScheme, read_filling
@@ -34,7 +35,7 @@ def decision_settings(config: ChainConfig, menu: Menu) -> DecisionSettings:
     return DecisionSettings(
         factors,
         config.run.colliding_bunches,
-        tuple(make_budget(b.name, b.algorithms, b.rate_hz, b.burst, menu) for b in config.budgets),
+        tuple(make_budget(b.name, _members(b, config, menu), b.rate_hz, b.burst, menu) for b in config.budgets),
         masked=algorithm_words(member_indices("menu.masked", config.menu.masked, menu)),
         veto=algorithm_words(member_indices("menu.veto", config.menu.veto, menu)),
         crossing_masks=crossing_masks(Path(masks.path) if masks.path else None, masks.calibration_gap, menu),
@@ -45,6 +46,14 @@ def decision_settings(config: ChainConfig, menu: Menu) -> DecisionSettings:
         changes=changes,
         restart_prescales=bool(section and section.restart_each_lumi_section),
     )
+
+
+def _members(budget: BudgetSection, config: ChainConfig, menu: Menu) -> list[str]:
+    """The names that a budget lists; `*` is all algorithms that keep crossings, which masked ones do not."""
+    if EVERYTHING not in budget.algorithms:
+        return list(budget.algorithms)
+    masked = set(member_indices("menu.masked", config.menu.masked, menu))
+    return [algorithm.name for algorithm in menu.algorithms if algorithm.index not in masked]
 
 
 def _filling(run: RunSection) -> FillingScheme | None:

@@ -18,7 +18,7 @@ from stream.run.control import CONTROL_FILE
 from stream.run.record import RECORD_FILE
 from stream.services.changes import Change
 from stream.services.sinks.checkpoint import write_whole
-from stream.services.sinks.files import CHECKPOINT_FOLDER
+from stream.services.sinks.files import CHECKPOINT_FOLDER, LUMI_SECTIONS_FILE
 from triggers.errors import BadValue, FileMissing, FileUnreadable
 from triggers.strict_yaml import validated
 
@@ -99,6 +99,11 @@ class RunState:
         changes = [*self.changes(), change]
         content = "".join(json.dumps(change.as_json()) + "\n" for change in changes)
         write_whole(self.checkpoint / _CHANGES, content.encode())
+
+    def lumi_sections(self) -> list[dict[str, Any]]:
+        """The rows of all lumi sections, once the combiner has ended."""
+        with (self.checkpoint / LUMI_SECTIONS_FILE).open(encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
 
     def forget(self) -> None:
         """Remove what only a resumed run needs."""

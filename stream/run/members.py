@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,10 +11,13 @@ from typing import Any, Final
 
 from stream.run.assembly import COMBINER, PRODUCER
 from stream.run.launch import Launcher
+from stream.run.starvation import Starvation
 from stream.services.delivery import DeliverySettings, Peer
 
 _STARTING_S: Final = 300.0
 """A service that compiles kernels for the first time may take minutes before its first heartbeat."""
+_STARVED_FACTOR: Final = 5.0
+"""So many times as long as others, a process may be silent that waits for a CPU."""
 _JOINING_S: Final = 60.0
 """A replica on another host loads before it compiles, and beats from then on."""
 
@@ -81,6 +85,7 @@ class Members:
     _members: dict[str, Member] = field(default_factory=dict)
     _situation: Situation | None = None
     _looked: float = field(default_factory=time.monotonic)
+    _starvation: Starvation = field(default_factory=Starvation)
 
     def __getitem__(self, name: str) -> Member:
         return self._members[name]
@@ -94,6 +99,7 @@ class Members:
         before = self._members.get(name)
         deaths = 0
         if before is not None:
+            self._starvation.end(self._pid(name))
             self.services.kill(name)
             self.retired.append(before.peer)
             deaths = before.deaths + 1
@@ -138,13 +144,31 @@ class Members:
             if was_away:
                 member.heard = now
             how = self.how_dead(member)
-            starting_s = _JOINING_S if member.is_external else _STARTING_S
-            limit_s = self.delivery.lost_after_s if member.has_beaten else starting_s
-            if how is None and now - member.heard > limit_s:
+            if how is None and now - member.heard > self._patience_s(member, now):
                 how = f"was silent for {now - member.heard:.1f} s"
             if how is not None:
                 found[member.peer.name] = how
         return found
+
+    def _patience_s(self, member: Member, now: float) -> float:
+        """How long a service may be silent; longer if it is for want of a CPU that it cannot speak."""
+        starting_s = _JOINING_S if member.is_external else _STARTING_S
+        # One that was lost and got nothing done since may only be starved: on a busy host, haste would end the run.
+        limit_s = self.delivery.lost_after_s * 2.0**member.deaths
+        if not member.has_beaten:
+            return max(starting_s, limit_s)
+        if member.is_external:
+            return limit_s
+        pid = self._pid(member.peer.name)
+        if now - member.heard < limit_s / 2:
+            self._starvation.end(pid)
+            return limit_s
+        is_known = self._starvation.begin(pid, now) > limit_s / 4
+        return limit_s if is_known and not self._starvation.is_starved(pid, now) else _STARVED_FACTOR * limit_s
+
+    def _pid(self, name: str) -> int:
+        """The process that a service of this host is, or is a thread of."""
+        return self.services.pid(name) or os.getpid()
 
     def forgive(self) -> None:
         """The run gets on: deaths before this count no more."""

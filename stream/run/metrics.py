@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
@@ -81,6 +81,12 @@ class Telemetry:
         """How long ago each service reported last."""
         now = time.monotonic()
         return {service: now - heard for service, heard in list(self._heard.items())}
+
+    def text(self) -> str:
+        """All that is served, in the Prometheus text format."""
+        registry = CollectorRegistry()
+        registry.register(_TelemetryCollector(self))
+        return generate_latest(registry).decode()
 
     def families(self) -> Iterator[Metric]:
         """All services' metrics; the samples of one family stand together and tell their service."""

@@ -76,7 +76,8 @@ def write_with_column(path: Path, menu: Menu, table: PrescaleTable, column: str,
             for algorithm in sorted(menu.algorithms, key=lambda algorithm: algorithm.index):
                 known = [table.columns[name].get(algorithm.name, INCREMENT) for name in table.columns]
                 factors = [*known, suggestion.factors[algorithm.name]]
-                writer.writerow([algorithm.index, algorithm.name, *(f"{factor / INCREMENT:g}" for factor in factors)])
+                written = [f"{factor / INCREMENT:.12g}" for factor in factors]
+                writer.writerow([algorithm.index, algorithm.name, *written])
     except FileExistsError:
         raise FolderUnwritable(path, "is there already") from None
     except OSError as error:

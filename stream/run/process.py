@@ -22,8 +22,9 @@ _ORPHAN_EXIT: Final = 3
 
 def main() -> None:
     """Read the order, be that service until STOP."""
-    # The supervisor alone hears Ctrl-C; it drains the run.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The supervisor alone hears Ctrl-C and SIGTERM, which may go to all processes of the run; it drains the run.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     order = json.load(sys.stdin)
     config = ChainConfig.model_validate_json(order["config"])
     wiring = wiring_of(config, order["run"], order["control"], order["folder"], zmq.Context.instance())

@@ -52,6 +52,7 @@ def opening_record(assembly: Assembly, run: int, folder: Path, started: datetime
         "source": {"name": assembly.source.info.name, "missing": list(assembly.source.info.missing)},
         "menu": _menu(assembly),
         "models": _models(assembly),
+        "hlt_stage": assembly.hlt and assembly.hlt.as_json(),
     }
 
 
@@ -84,6 +85,9 @@ def check_inputs(record: dict[str, Any], assembly: Assembly) -> None:
     """
     now = {"menu": _menu(assembly)["digest"]} | {m["stage"]: m["digest"] for m in _models(assembly)}
     then = {"menu": record["menu"]["digest"]} | {m["stage"]: m["digest"] for m in record["models"]}
+    if assembly.hlt is not None:
+        now |= {"hlt": assembly.hlt.version.digest}
+        then |= {"hlt": record["hlt_stage"]["digest"]}
     for what in then.keys() | now.keys():
         if then.get(what) != now.get(what):
             remedy = "bring back what the run began with, or start a new one"

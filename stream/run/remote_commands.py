@@ -73,6 +73,8 @@ class RemoteCommands(threading.Thread):
                 if error.errno in _ENDED:
                     break
                 _log.exception("commands from other hosts are taken on after an error")
+            except Exception:  # noqa: BLE001 — one request must not end the service of all
+                _log.exception("commands from other hosts are taken on after an error")
         self._outside.close(linger=0)
         self._inside.close(linger=0)
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from models.repository import Repository
 from stream.run.evaluation import BlockEvaluator
 from stream.run.executors import Executor, ThreadExecutor
+from stream.run.kept_sample import KeptSample
 from stream.run.replay_files import ExclusiveWriter
 from triggers.decision.settings import DecisionSettings
 from triggers.errors import BadValue
@@ -27,7 +28,13 @@ from triggers.menu.model import Menu
 from triggers.studies.compare import Comparison
 from triggers.studies.curves import Curve, CurveTally
 from triggers.studies.entities import Group
-from triggers.studies.normalisation import Normalisation, from_bunches, from_lumi_sections, luminosity_scale
+from triggers.studies.normalisation import (
+    Normalisation,
+    from_bunches,
+    from_lumi_sections,
+    from_seconds,
+    luminosity_scale,
+)
 from triggers.studies.result import MenuResult, ReplayResult
 from triggers.studies.selection import Selection
 from triggers.studies.study import MAX_PILEUP_BIN, Crossings, MenuStudy
@@ -67,11 +74,13 @@ class RateOptions:
         sample_prescale: of the trigger that recorded the source: normalise by its lumi sections; None: by bunches.
         target_luminosity: scale to it, cm⁻² s⁻¹; None: no scaling.
         luminosity: the sample's own, cm⁻² s⁻¹; None: from its pile-up.
+        kept: of a source that is what runs kept: normalise by their time, unless `sample_prescale` is given.
     """
 
     sample_prescale: float | None = None
     target_luminosity: float | None = None
     luminosity: float | None = None
+    kept: KeptSample | None = None
 
 
 @dataclass
@@ -222,14 +231,18 @@ class Replay:
     def _normalisation(self, axes: _Axes, options: RateOptions) -> Normalisation:
         weight = float(axes.by_section.sums.sum())
         bunches = self._menus[0].settings.colliding_bunches
-        scale, sentences = 1.0, ("No scaling to another luminosity.",)
+        scale = 1.0
+        sentences: tuple[str, ...] = ("No scaling to another luminosity.",)
         if options.target_luminosity is not None:
             found = luminosity_scale(options.target_luminosity, options.luminosity, axes.mean_pileup, bunches)
             scale, sentences = found.factor, (found.sentence,)
-        if options.sample_prescale is None:
-            norm = from_bunches(weight, bunches, scale)
-        else:
+        if options.sample_prescale is not None:
             norm = from_lumi_sections(weight, len(axes.sections), options.sample_prescale, scale)
+        elif options.kept is not None:
+            norm = from_seconds(weight, options.kept.seconds, scale)
+            sentences = (*options.kept.sentences, *sentences)
+        else:
+            norm = from_bunches(weight, bunches, scale)
         return replace(norm, sentences=norm.sentences + sentences)
 
     def _result(self, k: int, study: MenuStudy, curve: CurveTally | None) -> MenuResult:

@@ -13,6 +13,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from stream.run.report_budgets import budget_sentences
+from stream.run.report_hlt import hlt_sentence
+
 _TOP: Final = 15
 _NAME_WIDTH: Final = 30
 _UNITS: Final = ((1e6, "MHz"), (1e3, "kHz"), (1.0, "Hz"))
@@ -140,11 +143,19 @@ def _sentences(record: dict[str, Any]) -> Iterator[Text]:
     if record["blocked"]:
         rules = ", ".join(f"{rule}: {n:,}" for rule, n in record["blocked"].items())
         yield Text(f"Trigger rules blocked {record['dead_time']:.2%} of the final OR ({rules}).")
-    lost = record["produced"] - record["decided"]
-    state = "every crossing was decided" if not lost else f"{lost:,} crossings were NOT decided"
-    yield Text(
-        f"Produced {record['produced']:,}, decided {record['decided']:,}: {state}.", style="red" if lost else "green"
-    )
+    after = hlt_sentence(record)
+    if after is not None:
+        yield Text(after)
+    for sentence in budget_sentences(record):
+        yield Text(sentence)
+    dead = record.get("dead", {})
+    lost = record["produced"] - record["decided"] - sum(dead.values())
+    state = "every crossing was decided" if not dead else "every other crossing was decided"
+    if lost:
+        state = f"{lost:,} crossings were NOT decided"
+    causes = "".join(f", dead time {n:,} ({cause})" for cause, n in dead.items())
+    told = f"Produced {record['produced']:,}, decided {record['decided']:,}{causes}: {state}."
+    yield Text(told, style="red" if lost else "yellow" if dead else "green")
     yield Text(f"Run folder: {record['run_dir']}")
 
 

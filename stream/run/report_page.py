@@ -14,6 +14,8 @@ from stream.run.config import ChainConfig
 from stream.run.finished import FinishedRun
 from stream.run.hardware_latency import hardware_latency
 from stream.run.record import RECORD_FILE
+from stream.run.report_budgets import budget_section
+from stream.run.report_hlt import hlt_section
 from stream.run.report_remarks import remarks
 from triggers.decision.settings import simulated_seconds
 from triggers.errors import L1ChainError
@@ -49,6 +51,8 @@ def _parts(run: FinishedRun, title: str) -> Iterator[str]:
     yield from _what_ran(record)
     yield from _rates(record, run.rates)
     yield from _anomaly_detection(run)
+    yield from hlt_section(record)
+    yield from budget_section(record)
     yield from _dead_time(record)
     yield from _performance(record)
     yield from _hardware(record)

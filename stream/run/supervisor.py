@@ -82,11 +82,13 @@ class Observers:
         progress: called now and then with the progress.
         serving: called with the address of the metrics, once they are served.
         notice: called with a sentence about something out of the ordinary.
+        began: called with the run's folder, once it has its record.
     """
 
     progress: Callable[[Progress], None] = lambda _: None
     serving: Callable[[str], None] = lambda _: None
     notice: Callable[[str], None] = lambda _: None
+    began: Callable[[Path], None] = lambda _: None
 
 
 class Supervisor:
@@ -120,6 +122,7 @@ class Supervisor:
         export_memory(self._registry)
         register_changes(self._registry, lambda: self.agreements.changes)
         self._folder = assembly.config.run.out
+        self._metrics_address: str | None = None
         self._control: Socket
         self._inbox: Inbox
         self._next_note = 0.0
@@ -139,6 +142,7 @@ class Supervisor:
         if self._resume:
             check_inputs(self._resume[1], assembly)
         with MetricsServer(assembly.config.metrics.address, self._telemetry) as server:
+            self._metrics_address = server.address
             if server.address:
                 self._observers.serving(server.address)
             started = datetime.fromisoformat(self._resume[1]["started"]) if self._resume else datetime.now(UTC)
@@ -148,11 +152,15 @@ class Supervisor:
             with state.locked():
                 opening = opening_record(assembly, self._run, folder, started)
                 write_record(opening, folder)
+                self._observers.began(folder)
                 self._conduct(state)
-                record = run_record(opening, self._seen.result, self._telemetry)
+                result = self._seen.result
+                if result is not None:
+                    result = result | {"lumi_sections": state.lumi_sections()}
+                record = run_record(opening, result, self._telemetry)
                 record["failure"] = str(self._seen.failure) if self._seen.failure else None
                 write_record(record, folder)
-                if self._seen.result is not None:
+                if result is not None:
                     state.forget()
         if self._seen.failure is not None:
             raise self._seen.failure
@@ -164,6 +172,11 @@ class Supervisor:
     def service_names(self) -> tuple[str, ...]:
         """Every service of the run, those on other hosts included."""
         return tuple(member.peer.name for member in self._members)
+
+    @property
+    def algorithms(self) -> dict[int, str]:
+        """The names of the menu's algorithms by index."""
+        return {algorithm.index: algorithm.name for algorithm in self._assembly.menu.algorithms}
 
     def tell(self, name: str, kind: Kind, payload: dict[str, Any] | None = None) -> None:
         """Send a message to the present incarnation of a service."""
@@ -192,10 +205,18 @@ class Supervisor:
             "committed_batches": decided.get("committed", 0),
             "problem": self._seen.problem,
             "watch": decided.get("watch"),
+            "budgets": decided.get("budgets", []),
+            "watch_outside": decided.get("watch_outside"),
+            "hlt": decided.get("hlt"),
+            "metrics": self._metrics_address,
             "pauses": sorted(agreements.held.values()),
             "changes": [asdict(change) for change in agreements.changes],
             "services": self._members.status(),
         }
+
+    def metrics(self) -> str:
+        """The metrics of all services, in the Prometheus text format."""
+        return self._telemetry.text()
 
     def _models_told(self) -> list[dict[str, Any]]:
         """The models as the combiner sees them."""

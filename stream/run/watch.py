@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -14,12 +13,10 @@ import pyarrow as pa
 import zmq
 
 from stream.run.control_client import Client, find_run
-from stream.run.record import RECORD_FILE
 from stream.services.sinks.accepted import decode_accepted
 from stream.services.watchers import ACCEPTED, LUMI_SECTION
 from stream.wire.messages import unpack_json
-from triggers.errors import L1ChainError
-from triggers.menu.load import load_menu
+from triggers.errors import BadValue, L1ChainError
 
 _SILENCE_MS: Final = 1000
 _PATIENCE_S: Final = 5.0
@@ -71,8 +68,20 @@ def follow(folder: Path | None, with_accepted: bool) -> Iterator[AcceptedLine | 
     Raises:
         L1ChainError: there is no such run.
     """
-    client = find_run(folder)
-    names = _names(client.folder) if with_accepted else {}
+    yield from follow_run(find_run(folder), with_accepted)
+
+
+def follow_run(client: Client, with_accepted: bool) -> Iterator[AcceptedLine | LumiSectionLine]:
+    """What a run on this host or another one decides, until it ends.
+
+    Args:
+        client: asks the run; on another host, with a key that may read.
+        with_accepted: whether to tell each accepted crossing.
+
+    Raises:
+        L1ChainError: the run does not answer, or takes no watchers from other hosts.
+    """
+    names = _names(client) if with_accepted else {}
     topics = [LUMI_SECTION, ACCEPTED] if with_accepted else [LUMI_SECTION]
     with zmq.Context() as context:
         while (endpoint := _endpoint(client)) is not None:
@@ -83,6 +92,8 @@ def follow(folder: Path | None, with_accepted: bool) -> Iterator[AcceptedLine | 
             # Another incarnation of the combiner tells from another place.
             with context.socket(zmq.SUB) as socket:
                 socket.setsockopt(zmq.LINGER, 0)
+                if client.security is not None:
+                    client.security.join(socket)
                 socket.connect(endpoint)
                 for topic in topics:
                     socket.subscribe(topic)
@@ -94,10 +105,16 @@ def follow(folder: Path | None, with_accepted: bool) -> Iterator[AcceptedLine | 
 def _endpoint(client: Client) -> str | None:
     """Where the combiner tells; empty without a combiner, None without a run."""
     try:
-        told = client.ask("status", patience_s=_PATIENCE_S)["watch"]
+        status = client.ask("status", patience_s=_PATIENCE_S)
     except L1ChainError:
         return None
-    return str(told) if told else ""
+    if client.security is None or not status["watch"]:
+        return str(status["watch"] or "")
+    outside = status["watch_outside"]
+    if outside is None:
+        raise BadValue(str(client.folder), "takes no watchers from other hosts", "set security.watch of the run")
+    # The host is called here as it was when it answered, whatever address of it the run listens on.
+    return f"{client.endpoint.rpartition(':')[0]}:{outside.rpartition(':')[2]}"
 
 
 def _lines(frames: list[bytes], names: dict[int, str]) -> Iterator[AcceptedLine | LumiSectionLine]:
@@ -105,7 +122,7 @@ def _lines(frames: list[bytes], names: dict[int, str]) -> Iterator[AcceptedLine 
     if topic == LUMI_SECTION:
         yield LumiSectionLine(unpack_json(content, "watch"))
         return
-    for batch in decode_accepted(pa.py_buffer(content)):
+    for batch in decode_accepted(pa.BufferReader(content), len(content)):
         words = batch.column("final").flatten().to_numpy().astype("<u8", copy=False)
         bits = np.unpackbits(words.view(np.uint8).reshape(len(batch), -1), axis=1, bitorder="little")
         places = zip(batch.column("run_lumi_section").to_pylist(), batch.column("crossing").to_pylist(), strict=True)
@@ -114,7 +131,6 @@ def _lines(frames: list[bytes], names: dict[int, str]) -> Iterator[AcceptedLine 
             yield AcceptedLine(lumi_section, crossing, kept)
 
 
-def _names(folder: Path) -> dict[int, str]:
-    record = json.loads((folder / RECORD_FILE).read_bytes())
-    menu = load_menu(record["menu"]["path"])
-    return {algorithm.index: algorithm.name for algorithm in menu.algorithms}
+def _names(client: Client) -> dict[int, str]:
+    told = client.ask("algorithms")["algorithms"]
+    return {int(index): str(name) for index, name in told.items()}

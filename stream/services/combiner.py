@@ -11,23 +11,28 @@ import pyarrow as pa
 import zmq
 
 from stream.errors import ProtocolError, Refusal
+from stream.services.budget_metrics import BudgetControlMetrics
 from stream.services.changes import Change
 from stream.services.combiner_metrics import CombinerMetrics
+from stream.services.cut import Cut
 from stream.services.decision_changes import DecisionTimeline
 from stream.services.delivery import DeliverySettings, Peer, Position
 from stream.services.exported import ExportedAlgorithms, ExportSettings
 from stream.services.fold import Accepted, CombinerSettings, Fold, Result, ResultReader
+from stream.services.hlt import Hlt, without_hlt
+from stream.services.hlt_metrics import HltMetrics
 from stream.services.latency import DurationHistogram
 from stream.services.service import Frames, Order, Service
 from stream.services.shadow_metrics import ShadowMetrics
 from stream.services.sinks.accepted import accepted_batch
 from stream.services.sinks.checkpoint import Committed
 from stream.services.sinks.committer import Commit, Committer
-from stream.services.sinks.files import RunFiles
+from stream.services.sinks.files import LastRows, RunFiles
 from stream.services.sinks.tables import RunTables
 from stream.services.sinks.trace import BatchTrace
 from stream.services.watchers import Watchers
 from stream.wire.columns import ROWS, decode_batch, encode_column
+from stream.wire.fields import Fields
 from stream.wire.messages import Header, Kind
 from stream.wire.transport import Socket, Wiring
 from triggers.menu.evaluate import Evaluator
@@ -73,10 +78,13 @@ class Combiner(Service):
         exports: ExportSettings = ExportSettings(),  # noqa: B008 — frozen
         trace: BatchTrace | None = None,
         leave: Callable[[], None] | None = None,
+        hlt: Hlt | None = None,
+        watch: str | None = None,
     ) -> None:
         super().__init__(peer, wiring, cpu_clock, delivery, leave)
         self._stages, self._timeline, self._files = settings.stages, timeline, files
         self._fold = Fold(evaluator, settings, timeline, tables)
+        self._hlt, self._read_out_schema = hlt, without_hlt(files.schema)
         self._reader = ResultReader(settings, evaluator.n_words)
         self._latency = DurationHistogram()
         self._pending: dict[int, _Pending] = {}
@@ -86,7 +94,6 @@ class Combiner(Service):
         self._target = Commit(Position(), self._fold.snapshot(), [], [])
         self._committed = Committed(Position(), {}, ())
         self._since = (0, 0, time.monotonic())
-        self._rows_taken = 0
         self._epoch = -1
         self._ready: list[bytes] = []
         self._ready_number = 0
@@ -98,37 +105,47 @@ class Combiner(Service):
         self._data_endpoint = ""
         self._committer: Committer | None = None
         self._watchers: Watchers | None = None
+        self._watch_address = watch
+        self._cut = Cut()
         self._result: dict[str, Any] | None = None
+        self._is_written = False
         self._trace = trace
         self._metrics = CombinerMetrics(self.registry, ExportedAlgorithms(evaluator.evaluated, exports), tables)
         self._metrics.watch_queue(lambda: len(self._pending))
         self.registry.register(ShadowMetrics(self._fold.scoring))
+        self.registry.register(BudgetControlMetrics(self._fold.budgets))
+        if hlt is not None:
+            self.registry.register(HltMetrics(hlt))
 
     def open(self) -> str:
         """Bind the results socket, compile the decision, and go back to the last commit."""
         self._fold.warm_up()
         committed = self._files.checkpoint.load()
         if committed is not None:
-            rows = list(self._files.checkpoint.rows(committed.segments))
-            self._files.restore(committed, lambda: self._fold.restore(committed.position, committed.state, rows))
+            self._files.restore(committed, lambda: self._restore(committed))
             self._committed = committed
             self._target = Commit(committed.position, committed.state, [], [])
-        self._rows_taken = len(self._fold.tables.rows)
         self._committer = Committer(self.wiring.context, self._files.checkpoint, self._files.schema)
         self._poller.register(self._committer.socket, zmq.POLLIN)
         if self.wiring.folder:
-            self._watchers = Watchers(self.wiring, self.peer)
+            self._watchers = Watchers(self.wiring, self.peer, self._watch_address, self._refusals)
         socket, endpoint = self.wiring.router(
             self.wiring.endpoint(f"results-{self.peer.incarnation}"), refusals=self._refusals
         )
         self.listen(socket, self._on_result)
         return endpoint
 
+    def _restore(self, committed: Committed) -> None:
+        self._fold.restore(committed.position, committed.state)
+        if self._hlt is not None:
+            self._hlt.restore(committed.state)
+
     def start(self, order: Order) -> None:
         """Connect to the producer; a new one begins at the last commit."""
         # With a fixed port, a new producer has the endpoint of the old one.
         if (order.data, order.epoch) == (self._data_endpoint, self._epoch):
             return
+        self._cut.mend()
         if self._data is not None:
             self._roll_back()
         self.hang_up(self._data)
@@ -138,12 +155,19 @@ class Combiner(Service):
         self._ready_number += 1
         ready = {"stage": self.name, "columns": [], "credits": 0, "number": self._ready_number}
         self._ready = self.message(Kind.READY, ready | {"position": self._fold.position.as_json()})
-        self._data.send_multipart(self._ready)
+        self.say(self._data, self._ready)
+
+    def on_control(self, header: Header, frames: Frames) -> None:
+        """A cut of the connection to the producer for some time, as chaos makes it."""
+        if header.kind is not Kind.CUT:
+            super().on_control(header, frames)
+        seconds = Fields(self.payload(frames), self.where).seconds("seconds")
+        self.beat_to()
+        self._cut.begin([(self._data, self._data_endpoint)], time.monotonic() + seconds)
 
     def prepare(self, change: Change) -> None:
         """Check that a column, an algorithm or a version's working points exist."""
-        if not self._fold.scoring.check(change):
-            self._timeline.check(change)
+        self._fold.check(change)
 
     def change(self, change: Change) -> None:
         """Follow a change of the decision or of a model."""
@@ -159,9 +183,13 @@ class Combiner(Service):
             "committed": self._committed.position.sequence,
             "problem": self._committer.problem if self._committer else None,
             "watch": self._watchers.endpoint if self._watchers else None,
+            "watch_outside": self._watchers.outside if self._watchers else None,
             "models": self._fold.scoring.summary(),
+            "budgets": self._fold.budgets.summary(),
+            "hlt": self._hlt and self._hlt.summary(total.crossings),
         }
-        return now if self._result is None else {**now, "result": self._result}
+        # Until the files are there, the run has not ended, and can be resumed.
+        return {**now, "result": self._result} if self._is_written else now
 
     def close(self) -> None:
         """Give up what is not committed."""
@@ -193,11 +221,14 @@ class Combiner(Service):
             if not answer.is_read_out and now - answer.asked > self.delivery.resend_after_s:
                 answer.asked = now
                 self._answer(answer)
+        if self._cut.is_over(now):
+            self._cut.mend()
+            self.beat_to(self._data_endpoint)
         if now >= self._next_repeat:
             self._next_repeat = now + _REPEAT_S
             self._tell_committed()
-        if self._watchers is not None:
-            self._watchers.listen()
+            if self._watchers is not None:
+                self._watchers.tick()
 
     # Results and decisions
 
@@ -277,17 +308,14 @@ class Combiner(Service):
         self._metrics.stage_latency("decision", (now_ns - header.sent_ns) / 1e9)
 
     def _answer(self, answer: _Answer) -> None:
-        if self._data is not None:
-            rows = encode_column(ROWS, answer.accepted.rows) if answer.accepted else _NO_ROWS
-            message = [answer.header.as_kind(Kind.DECIDED).pack(), rows]
-            self._data.send_multipart(message, zmq.DONTWAIT, copy=False)
+        rows = encode_column(ROWS, answer.accepted.rows) if answer.accepted else _NO_ROWS
+        self.say(self._data, [answer.header.as_kind(Kind.DECIDED).pack(), rows])
 
     # The producer
 
     def _on_data(self, _: bytes, header: Header, frames: Frames) -> None:
         if header.kind is Kind.WHO:
-            if self._data is not None:
-                self._data.send_multipart(self._ready)
+            self.say(self._data, self._ready)
             return
         if header.epoch != self._epoch:
             raise ProtocolError(self.where, f"{header.kind.name} of a producer that was replaced", Refusal.REPLAYED)
@@ -303,8 +331,8 @@ class Combiner(Service):
 
     def _read_end(self, payload: dict[str, Any]) -> dict[str, Any]:
         try:
-            produced = {int(number): int(made) for number, made in payload["produced"]}
-            return {"batches": int(payload["batches"]), "produced": produced, "reason": str(payload["reason"])}
+            batches, produced = int(payload["batches"]), int(payload["produced"])
+            return {"batches": batches, "produced": produced, "reason": str(payload["reason"])}
         except (KeyError, TypeError, ValueError):
             raise ProtocolError(self.where, "an END that is none") from None
 
@@ -322,7 +350,7 @@ class Combiner(Service):
         events = decode_batch(frame.buffer, self.where, len(accepted.rows))
         crossing = header.first + accepted.rows.astype("uint64")
         batch = accepted_batch(
-            self._files.schema,
+            self._read_out_schema,
             events,
             header.lumi_section,
             crossing,
@@ -338,9 +366,7 @@ class Combiner(Service):
 
     def _set_barrier(self) -> None:
         """Put the state aside as it is now; it is committed when all that was accepted before is read out."""
-        rows = self._fold.tables.rows
-        self._barrier = Commit(self._fold.position, self._fold.snapshot(), [], rows[self._rows_taken :])
-        self._rows_taken = len(rows)
+        self._barrier = Commit(self._fold.position, self._fold.snapshot(), [], self._fold.tables.take_rows())
         self._since = 0, 0, time.monotonic()
 
     def _commit(self) -> None:
@@ -365,10 +391,13 @@ class Combiner(Service):
             return
         before = sorted((s, batch) for s, batch in self._read_out if s < place) if self._read_out else []
         self._read_out = [(s, batch) for s, batch in self._read_out if s >= place]
-        self._target = replace(barrier, accepted=[batch for _, batch in before])
+        target = replace(barrier, accepted=[batch for _, batch in before])
+        target = target if self._hlt is None else self._hlt.commit(target)
+        # To go back to: what is written needs not be kept.
+        self._target = replace(target, accepted=[], rows=[])
         self._barrier = None
         self._answers = {sequence: answer for sequence, answer in self._answers.items() if sequence >= place}
-        committer.commit(self._target)
+        committer.commit(target)
 
     def _hear_commit(self, committer: Committer) -> None:
         while committer.socket.poll(0):
@@ -377,6 +406,7 @@ class Combiner(Service):
         if done is None:
             return
         if done.committed is None:
+            self._is_written = True
             self.finish()
             return
         self._committed = done.committed
@@ -386,27 +416,27 @@ class Combiner(Service):
 
     def _tell_committed(self) -> None:
         sequence = self._committed.position.sequence
-        if self._data is not None and sequence:
-            head = Header(Kind.COMMITTED, self.wiring.run, sequence, epoch=self._epoch)
-            self._data.send(head.pack(), zmq.DONTWAIT)
+        if sequence:
+            self.say(self._data, [Header(Kind.COMMITTED, self.wiring.run, sequence, epoch=self._epoch).pack()])
 
     def _roll_back(self) -> None:
         """Go back to what was given to the committer last: a new producer makes everything after it again."""
         self.log.warning("another producer: back to batch %d", self._target.position.sequence)
-        self._fold.restore(self._target.position, self._target.state, list(self._fold.tables.rows))
+        self._fold.restore(self._target.position, self._target.state)
         self._pending.clear()
         self._answers.clear()
         self._read_out.clear()
         self._barrier, self._end = None, None
         self._since = 0, 0, time.monotonic()
-        self._rows_taken = len(self._fold.tables.rows)
 
     def _begin_end(self, committer: Committer, end: dict[str, Any]) -> None:
         seconds = (self._last_decided_ns - self._first_sent_ns) / 1e9
-        total, segments = self._fold.tables.total, self._committed.segments
-        rates = self._fold.tables.rates()
+        tables, segments = self._fold.tables, self._committed.segments
+        total, rates, about = tables.total, tables.rates(), self._fold.finish()
+        rows = tables.take_rows() if self._hlt is None else self._hlt.rows(tables.take_rows())
+        last = LastRows(rows, end["produced"], tables.settings.crossings_per_lumi_section)
         self._result = {
-            "produced": sum(end["produced"].values()),
+            "produced": end["produced"],
             "ended": end["reason"],
             "decided": total.crossings,
             "accepted": total.accepted,
@@ -415,9 +445,10 @@ class Combiner(Service):
             "latency_ms": self._latency.summary_ms(),
             "expected": self._fold.check_summary(),
             "scoring": self._fold.scoring.summary(),
-            **self._fold.tables.finish(end["produced"]),
+            "hlt": self._hlt and self._hlt.summary(total.crossings),
+            **about,
         }
-        committer.write(lambda: self._files.write(rates, segments))
+        committer.write(lambda: self._files.write(rates, segments, last))
 
 
 _NO_ROWS: Final = encode_column(ROWS, pa.array([], pa.uint32()))

@@ -31,6 +31,7 @@ class Heart:
     Attributes:
         heard: when the supervisor last answered, s.
         is_orphan: whether it has been silent for too long.
+        failure: why it beats no more; None while it does.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Heart:
         self.heard = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"heart of {peer.name}", daemon=True)
         self.is_orphan = False
+        self.failure: Exception | None = None
 
     def start(self) -> None:
         """Begin to beat."""
@@ -59,6 +61,14 @@ class Heart:
             self._thread.join()
 
     def _run(self) -> None:
+        try:
+            self._beat()
+        except zmq.ContextTerminated:
+            return  # the run of a thread that was replaced is over
+        except Exception as error:  # noqa: BLE001 — whatever it is, the service must hear of it
+            self.failure = error
+
+    def _beat(self) -> None:
         message = Header(Kind.HEARTBEAT, self._wiring.run).pack()
         try:
             while True:

@@ -16,6 +16,8 @@ from prometheus_client import Counter, Gauge
 
 from stream.errors import ProtocolError, Refusal, RunFailed
 from stream.services.batches import Block
+from stream.services.changes import Change
+from stream.services.columns_sent import ColumnsSent, check_columns
 from stream.services.delivery import DeadTime, DeliverySettings, Peer, Position, peer_of
 from stream.services.dispatch import Dispatcher, Replica
 from stream.services.gates import Gates, Speed
@@ -25,7 +27,8 @@ from stream.services.service import Frames, Order, Service
 from stream.wire.columns import ROWS, ColumnDecoder, check_rows, encode_batch
 from stream.wire.fields import Fields
 from stream.wire.messages import Header, Kind, pack_json
-from stream.wire.transport import Socket, Wiring
+from stream.wire.shelf import Carrier, InMessages, Shelf, is_shareable
+from stream.wire.transport import Socket, Transport, Wiring
 from triggers.errors import L1ChainError
 from triggers.events.schema import REQUIRED
 from triggers.events.source import Source
@@ -80,6 +83,7 @@ class Producer(Service):
         self._clock_starts_at: int | None = None
         self._newest: dict[str, int] = defaultdict(int)
         self._known_columns = {*REQUIRED.names, *source.info.optional_columns}
+        self._sent = ColumnsSent()
         self._combiner: Peer | None = None
         self._combiner_ready = (-1, -1)
         self._combiner_since = 0.0
@@ -91,7 +95,7 @@ class Producer(Service):
         self._last_cause: DeadTime | None = None
         self._sequence = 0
         self._lumi_section = 0
-        self._produced: dict[int, int] = {}
+        self._produced = 0
         self._source_ns = 0
         self._ending: str | None = None
         self._end_sent = 0.0
@@ -99,6 +103,7 @@ class Producer(Service):
         self._speed = Speed(self._ticked)
         self._rows = ColumnDecoder(ROWS, self.where)
         self._data: Socket | None = None
+        self._carrier: Carrier = InMessages()
         self._produced_metric = Counter(
             "l1chain_crossings_produced", "Crossings sent out for decision.", registry=self.registry
         )
@@ -110,12 +115,16 @@ class Producer(Service):
             queue.labels(name).set_function(partial(lambda stage: len(stage.waiting), stage))
         in_flight = Gauge("l1chain_crossings_in_flight", "Crossings sent out, not decided.", registry=self.registry)
         in_flight.set_function(lambda: sum(self._held[s][0].crossings for s in self._dispatcher.sequences))
+        shelf = Gauge("l1chain_shelf_bytes", "Memory shared with the stages of the host.", registry=self.registry)
+        shelf.set_function(lambda: self._carrier.used_bytes)
         age = Gauge("l1chain_queue_age_seconds", "Age of the oldest batch.", ["queue"], registry=self.registry)
         age.labels("window").set_function(lambda: self._age_s(self._dispatcher.sequences))
         age.labels("held").set_function(lambda: self._age_s(self._held))
 
     def open(self) -> str:
-        """Bind the data socket."""
+        """Bind the data socket; between processes of one host, open a shelf."""
+        if self.wiring.transport is Transport.IPC and is_shareable():
+            self._carrier = Shelf(self.wiring.shelf(self.peer.incarnation))
         self._data, endpoint = self.wiring.router(
             self.wiring.endpoint(f"data-{self.peer.incarnation}"), refusals=self._refusals
         )
@@ -135,9 +144,21 @@ class Producer(Service):
         oldest = next(iter(sequences), None)
         return 0.0 if oldest is None else (time.monotonic_ns() - self._held[oldest][0].sent_ns) / 1e9
 
+    def close(self) -> None:
+        """Give the shelf back."""
+        self._carrier.close()
+
     def drain(self) -> None:
         """Make no further batch."""
         self._ending = self._ending or "interrupted"
+
+    def prepare(self, change: Change) -> None:
+        """Check that the source has what another version of a model reads."""
+        check_columns(change, self._known_columns, self._source.info.name)
+
+    def change(self, change: Change) -> None:
+        """Send the stage of a model what another version of it reads."""
+        self._sent.follow(change)
 
     def on_control(self, header: Header, frames: Frames) -> None:
         """Boundaries to agree on, and services that are lost."""
@@ -159,7 +180,7 @@ class Producer(Service):
         change, at = str(payload.get("id")), payload.get("at")
         lead_s = Fields(payload, self.where).number("lead_ms", 0) / 1000
         lead = self._speed.lumi_sections_in(
-            lead_s, self._settings.plan.crossings_per_lumi_section, self._produced.get(self._lumi_section, 0)
+            lead_s, self._settings.plan.crossings_per_lumi_section, self._made_of_lumi_section
         )
         if self._ending is not None:
             return {"id": change, "error": f"the run ends ({self._ending})"}
@@ -171,7 +192,7 @@ class Producer(Service):
     def progress(self) -> dict[str, Any]:
         """Crossings made so far and the CPU time of the source, which is not the chain's."""
         return {
-            "produced": sum(self._produced.values()),
+            "produced": self._produced,
             "source_ns": self._source_ns,
             "lumi_section": self._lumi_section,
             "held": len(self._held),
@@ -224,6 +245,12 @@ class Producer(Service):
             self._send_end(self._ending)
 
     # Making batches
+
+    @property
+    def _made_of_lumi_section(self) -> int:
+        """Crossings made of the present lumi section; those before it were whole."""
+        of_others = max(0, self._lumi_section - 1) * self._settings.plan.crossings_per_lumi_section
+        return self._produced - of_others
 
     def _is_complete(self) -> bool:
         if self._combiner is None or self._has_begun:
@@ -338,7 +365,7 @@ class Producer(Service):
             self._next_block = None
         self._sequence += 1
         self._lumi_section = header.lumi_section
-        self._produced[header.lumi_section] = self._produced.get(header.lumi_section, 0) + header.crossings
+        self._produced += header.crossings
         self._produced_metric.inc(header.crossings)
         self._speed.add(header.crossings)
 
@@ -347,8 +374,10 @@ class Producer(Service):
     def _send_batch(self, replica: Replica, sequence: int) -> None:
         header, block = self._held[sequence]
         if block is not None:
-            columns = replica.columns if block.context is None else (*replica.columns, "context")
-            frames = [header.pack(), *(block.frame(column) for column in columns)]
+            stage = replica.peer.name.rpartition(".")[0]
+            columns = self._sent.columns(stage, replica.columns, header.lumi_section)
+            columns = columns if block.context is None else (*columns, "context")
+            frames = [header.pack(), *(block.frame(column, self._carrier) for column in columns)]
             if not self._send(replica.peer.identity, frames):
                 self._lose(replica.peer)
 
@@ -421,11 +450,10 @@ class Producer(Service):
         crossing = before + position.first
         self._sequence = position.sequence
         self._lumi_section = position.lumi_section - (position.first == 0)
-        # What was committed was produced; lumi sections before this one were whole.
-        full = dict.fromkeys(range(1, position.lumi_section), plan.crossings_per_lumi_section)
-        self._produced = full | ({position.lumi_section: position.first} if position.first else {})
+        # What was committed was produced.
+        self._produced = crossing
         self._produced_metric.inc(crossing)
-        self._blocks = _later(self._source, plan, self._skipped, crossing, self._columns)
+        self._blocks = _later(self._source, plan, self._skipped, crossing, self._columns, self._carrier)
         if self._clock is not None:
             if self._origin_ns:
                 self._clock.start(self._origin_ns)
@@ -441,8 +469,8 @@ class Producer(Service):
         if sequence not in self._held or self._combiner is None:
             return
         header, block = self._held[sequence]
-        if block is not None and not self._settings.plan.prepare:
-            block.frames.clear()
+        if block is not None:
+            block.release(self._carrier)
         if block is not None and len(accepted):
             check_rows(accepted, header.crossings, self.where)
             events = memoryview(encode_batch(block.events(accepted)))
@@ -452,7 +480,9 @@ class Producer(Service):
         now = time.monotonic()
         for sequence in [sequence for sequence in self._held if sequence < committed]:
             self._dispatcher.decided(sequence, now)
-            del self._held[sequence]
+            _, block = self._held.pop(sequence)
+            if block is not None:
+                block.release(self._carrier)
 
     def _lose(self, peer: Peer) -> None:
         if self._dispatcher.lose(peer):
@@ -463,7 +493,7 @@ class Producer(Service):
     def _send_end(self, reason: str) -> None:
         self._send_marker()
         if self._combiner is not None:
-            end = {"batches": self._sequence, "produced": list(self._produced.items()), "reason": reason}
+            end = {"batches": self._sequence, "produced": self._produced, "reason": reason}
             header = Header(Kind.END, self.wiring.run, epoch=self.peer.incarnation)
             self._send(self._combiner.identity, [header.pack(), pack_json(end)])
             self._end_sent = time.monotonic()
@@ -487,6 +517,7 @@ def _later(
     skipped: Callable[[int], Source] | None,
     crossing: int,
     columns: Callable[[], tuple[str, ...]],
+    carrier: Carrier,
 ) -> Iterator[tuple[int, int, Block]]:
     """The blocks of a plan that is made with the first of them, when the columns that stages need are known."""
-    yield from Plan(source, settings, columns(), skipped).blocks(crossing)
+    yield from Plan(source, settings, columns(), carrier, skipped).blocks(crossing)

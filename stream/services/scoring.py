@@ -136,9 +136,24 @@ class Scoring:
             self.shadows[key] = ShadowCounts(production, candidate)
         return self.shadows[key]
 
-    def _threshold(self, point: WorkingPointCondition) -> int:
+    def source_of(self, point: WorkingPointCondition) -> tuple[str, int, RunVersion]:
+        """The stage that scores for a working point in the present lumi section, the place in its results, the version.
+
+        Raises:
+            KeyError: no stage does.
+        """
         stage, place = self._places[f"{point.model}@{point.alias}"]
-        return threshold_of(self._scored[stage].scored[place], point)
+        return stage, place, self._scored[stage].scored[place]
+
+    def source_after(self, point: WorkingPointCondition, change: Change) -> RunVersion | None:
+        """The version that scores for a working point after a change; None: the change does not concern it."""
+        for timeline in self._models.values():
+            if timeline.concerns(change) and f"{point.model}@{point.alias}" in timeline.alias_names:
+                return swapped(timeline.latest, change).production
+        return None
+
+    def _threshold(self, point: WorkingPointCondition) -> int:
+        return threshold_of(self.source_of(point)[2], point)
 
 
 def threshold_of(version: RunVersion, point: WorkingPointCondition) -> int:

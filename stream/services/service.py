@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -177,6 +179,8 @@ class Service(ABC):
             self._loop()
             if not self._heart.is_orphan:
                 self._tell_status(Kind.GOODBYE)
+        except zmq.ContextTerminated:
+            self.log.warning("a thread that was replaced ends with its run")
         except L1ChainError as error:
             self.tell_failure(error)
         except Exception as error:  # noqa: BLE001 — whatever it is, the supervisor must hear of it
@@ -184,6 +188,7 @@ class Service(ABC):
         finally:
             self._heart.stop()
             self.close()
+            gc.unfreeze()
             linger = 0 if self._heart.is_orphan else None
             for socket in self._handlers:
                 socket.close(linger)
@@ -230,6 +235,13 @@ class Service(ABC):
         frames = [Header(kind, self.wiring.run).pack()]
         return frames if payload is None else [*frames, pack_json(payload)]
 
+    @staticmethod
+    def say(socket: Socket | None, frames: list[Any]) -> None:
+        """Send to another service without waiting; while the connection is cut, it is lost as if it were on its way."""
+        if socket is not None:
+            with suppress(zmq.Again):
+                socket.send_multipart(frames, zmq.DONTWAIT, copy=False)
+
     def tell(self, kind: Kind, payload: dict[str, Any], *more: bytes) -> None:
         """Send a message to the supervisor."""
         if self._control is not None:
@@ -263,6 +275,8 @@ class Service(ABC):
             if now >= next_status:
                 self._tell_status(Kind.STATUS) if self._is_started else self._tell_hello()
                 next_status = now + STATUS_PERIOD_S
+            if self._heart.failure is not None:
+                raise RunFailed(self.name, f"its heartbeat ended: {self._heart.failure}") from self._heart.failure
             if self._heart.is_orphan:
                 self.log.warning("the supervisor is silent: this service ends")
                 self.finish()
@@ -294,6 +308,9 @@ class Service(ABC):
 
     def _on_start(self, payload: dict[str, Any]) -> None:
         self._cpu_start_ns = self._cpu_start_ns or self._cpu_clock()
+        if not self._is_started:
+            # A full collection of all that was loaded would hold up every thread of the process for 150 ms.
+            gc.freeze()
         try:
             changes = tuple(Change.from_json(change, self.where) for change in payload.pop("changes", ()))
             order = Order(**payload, changes=changes)

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triggers.decision.decide import Counts, DecisionState
+from triggers.decision.rate_control import Seen
 
-_COUNT_ARRAYS: Final = ("by_step", "suppressed", "blocked")
+_COUNT_ARRAYS: Final = ("by_step", "wanted", "suppressed", "blocked")
 _COUNT_NUMBERS: Final = ("crossings", "after_prescale", "vetoed", "final_or", "accepted")
 _STATE_ARRAYS: Final = ("prescale_counters", "tokens", "token_times", "recent_accepts")
 
@@ -56,3 +57,16 @@ def unpack_state(state: DecisionState, packed: dict[str, Any]) -> None:
     """Set a decision state to what `pack_state` made, in place."""
     for name in _STATE_ARRAYS:
         unpack_into(getattr(state, name), packed[name])
+
+
+def pack_seen(seen: Seen) -> dict[str, Any]:
+    """What a controller of a budget counted, as JSON."""
+    numbers = {"count": seen.count, "seconds": seen.seconds, "present": seen.present}
+    return numbers | {"options": len(seen.by_option), "by_option": pack_array(seen.by_option)}
+
+
+def unpack_seen(packed: dict[str, Any]) -> Seen:
+    """What `pack_seen` packed."""
+    by_option = np.zeros(int(packed["options"]), np.float64)
+    unpack_into(by_option, packed["by_option"])
+    return Seen(float(packed["count"]), float(packed["seconds"]), by_option, float(packed["present"]))

@@ -12,14 +12,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Histogram
 
-from stream.errors import ProtocolError
+from stream.errors import ProtocolError, Refusal
 from stream.services.background import Background
 from stream.services.changes import Change
+from stream.services.cut import Cut
 from stream.services.delivery import DeliverySettings, Peer
 from stream.services.service import Frames, Order, Service
 from stream.wire.columns import ColumnDecoder, encode_column, event_field
+from stream.wire.fields import Fields
 from stream.wire.messages import Header, Kind, pack_json
-from stream.wire.transport import Socket, Wiring
+from stream.wire.shelf import ShelfReader
+from stream.wire.transport import Socket, Transport, Wiring
 from triggers.errors import BadValue
 
 CREDITS: Final = 2
@@ -42,6 +45,10 @@ class Worker(ABC):
     @abstractmethod
     def work(self, columns: Columns, context: NDArray[np.bool_] | None, header: Header) -> Result:
         """Result columns of a batch; rows are counted over decided crossings only."""
+
+    def columns_in(self, lumi_section: int) -> tuple[str, ...]:  # noqa: ARG002 — for subclasses
+        """The columns that it is sent in a lumi section: `columns`, and what changes added."""
+        return self.columns
 
     def about(self, lumi_section: int) -> dict[str, str]:  # noqa: ARG002 — for subclasses
         """What a result of a lumi section tells beside its stage."""
@@ -84,11 +91,12 @@ class StageService(Service):
         self._make_worker = make_worker
         self._worker: Worker | None = None
         self._decoders: dict[str, ColumnDecoder] = {}
+        self._shelf: ShelfReader | None = None
         self._endpoints = ("", "")
         self._epoch = -1
         self._data: Socket | None = None
         self._results: Socket | None = None
-        self._mended_at = 0.0
+        self._cut = Cut()
         self._background = Background()
         self._work_seconds = Histogram(
             "l1chain_batch_work_seconds",
@@ -103,11 +111,11 @@ class StageService(Service):
         self._worker = self._make_worker()
         self._worker.warm_up()
         self._worker.register(self.registry)
-        for column in (*self._worker.columns, "context"):
-            self._decoders[column] = ColumnDecoder(event_field(column), self.where)
 
     def start(self, order: Order) -> None:
         """Connect to producer and combiner and offer credits; again to one that was replaced."""
+        # Connected again before they are replaced: a cut must not end on a socket that it did not begin on.
+        self._cut.mend()
         data, results = self._endpoints
         is_new_producer, self._epoch = order.epoch != self._epoch, order.epoch
         if results != order.results:
@@ -117,6 +125,8 @@ class StageService(Service):
         if data != order.data or is_new_producer:
             self.hang_up(self._data)
             self._data = self.connect(order.data, self._on_batch)
+            if self.wiring.transport is Transport.IPC:
+                self._shelf = ShelfReader(self.wiring.shelf(order.epoch), self.where)
             self.beat_to(order.data)
             self._offer()
         self._endpoints = order.data, order.results
@@ -125,11 +135,10 @@ class StageService(Service):
         """A cut of the connections for some time, as chaos makes it."""
         if header.kind is not Kind.CUT:
             super().on_control(header, frames)
-        self._mended_at = time.monotonic() + float(self.payload(frames)["seconds"])
+        seconds = Fields(self.payload(frames), self.where).seconds("seconds")
         self.beat_to()
-        for socket, endpoint in zip((self._data, self._results), self._endpoints, strict=True):
-            if socket is not None:
-                socket.disconnect(endpoint)
+        links = zip((self._data, self._results), self._endpoints, strict=True)
+        self._cut.begin(links, time.monotonic() + seconds)
 
     def begin_prepare(self, change: Change) -> None:
         """Get ready beside the batches that go on meanwhile."""
@@ -145,17 +154,14 @@ class StageService(Service):
         """Tell what is prepared; connect again after a cut."""
         for change, error in self._background.done():
             self.tell_prepared(change, error)
-        if self._mended_at and time.monotonic() >= self._mended_at:
-            self._mended_at = 0.0
-            for socket, endpoint in zip((self._data, self._results), self._endpoints, strict=True):
-                if socket is not None:
-                    socket.connect(endpoint)
+        if self._cut.is_over(time.monotonic()):
+            self._cut.mend()
             self.beat_to(self._endpoints[0])
 
     def _offer(self) -> None:
         if self._worker is not None and self._data is not None:
             ready = {"stage": self._stage, "columns": list(self._worker.columns), "credits": CREDITS}
-            self._data.send_multipart(self.message(Kind.READY, ready))
+            self.say(self._data, self.message(Kind.READY, ready))
 
     def _on_result_answer(self, _: bytes, header: Header, __: Frames) -> None:
         raise ProtocolError(self.where, f"unexpected {header.kind.name}")
@@ -167,19 +173,38 @@ class StageService(Service):
         if header.kind is not Kind.BATCH or self._worker is None or self._results is None or self._data is None:
             raise ProtocolError(self.where, f"unexpected {header.kind.name}")
         begun = time.perf_counter()
-        names = list(self._worker.columns)
+        names = list(self._worker.columns_in(header.lumi_section))
         if len(frames) > len(names):
             names.append("context")
         if len(frames) != len(names):
             raise ProtocolError(self.where, f"a batch of {len(frames)} columns, expected {len(names)}")
+        shelf = self._shelf
+        buffers = [frame.buffer if shelf is None else shelf.read(frame.buffer) for frame in frames]
         columns = {
-            name: self._decoders[name].decode(frame.buffer, header.rows)
-            for name, frame in zip(names, frames, strict=True)
+            name: self._decoder(name).decode(buffer, header.rows) for name, buffer in zip(names, buffers, strict=True)
         }
-        context = columns.pop("context").view(np.bool_) if "context" in columns else None
+        context = self._flags(columns.pop("context"), header) if "context" in columns else None
         result = self._worker.work(columns, context, header)
+        if shelf is not None and not all(shelf.is_there(frame.buffer) for frame in frames):
+            # The batch was decided without this replica, and another one may stand there by now.
+            self.say(self._data, [header.as_kind(Kind.DONE).pack()])
+            return
         told = {"stage": self._stage, **self._worker.about(header.lumi_section)}
         head = [header.as_kind(Kind.RESULT).pack(), pack_json(told)]
-        self._results.send_multipart([*head, *(encode_column(f, v) for f, v in result)], copy=False)
-        self._data.send(header.as_kind(Kind.DONE).pack())
+        self.say(self._results, [*head, *(encode_column(f, v) for f, v in result)])
+        self.say(self._data, [header.as_kind(Kind.DONE).pack()])
         self._work_seconds.observe(time.perf_counter() - begun)
+
+    def _decoder(self, column: str) -> ColumnDecoder:
+        if column not in self._decoders:
+            self._decoders[column] = ColumnDecoder(event_field(column), self.where)
+        return self._decoders[column]
+
+    def _flags(self, context: NDArray[np.generic], header: Header) -> NDArray[np.bool_]:
+        """Which rows are context; bytes that are no truth values would mean one thing here and another there."""
+        # A copy: on the shelf they might become others between this check and their use.
+        flags = context.view(np.uint8).copy()
+        if (flags > 1).any() or len(flags) - np.count_nonzero(flags) != header.crossings:
+            what = f"column 'context' does not leave {header.crossings} of {header.rows} rows to be decided"
+            raise ProtocolError(self.where, what, Refusal.COLUMN)
+        return flags.view(np.bool_)

@@ -9,6 +9,7 @@ from stream.errors import ProtocolError, Refusal
 
 MAX_NUMBER: Final = 2**63 - 1
 MAX_TEXT: Final = 4096
+_DAY_S: Final = 86_400
 Value = TypeVar("Value")
 
 
@@ -38,6 +39,13 @@ class Fields:
         if not least <= value <= most:
             raise self._error(name, f"not between {least} and {most}")
         return value
+
+    def seconds(self, name: str) -> float:
+        """A time of at most a day."""
+        value = self._payload.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _DAY_S:
+            raise self._error(name, "no time in seconds")
+        return float(value)
 
     def flag(self, name: str, default: bool | None = None) -> bool:
         """True or false."""

@@ -177,6 +177,12 @@ class AllowList:
             self._look()
         return self._peers.get(key) if key else None
 
+    def admitted(self, domain: Domain) -> frozenset[str]:
+        """The keys that may come in to a domain now."""
+        if time.monotonic() >= self._next_look_s:
+            self._look()
+        return frozenset(key for key, peer in self._peers.items() if peer.may(*domain.admits))
+
     def _look(self) -> None:
         with self._lock:
             self._next_look_s = time.monotonic() + self._reread_s

@@ -88,6 +88,10 @@ class Security:
         """The peer that a guarded socket knows by that User-Id, if it still may come in."""
         return None if self._peers is None else self._peers.peer(user_id)
 
+    def admitted(self, domain: Domain) -> frozenset[str]:
+        """The keys that may come in to a domain now; none without an allow-list."""
+        return frozenset() if self._peers is None else self._peers.admitted(domain)
+
 
 def open_security(folder: Path, name: str) -> Security:
     """The security of a process by a key folder (`l1chain keys make`).
@@ -171,6 +175,8 @@ class Doorkeeper(threading.Thread):
             except zmq.ZMQError as error:
                 if error.errno in _ENDED:
                     break
+                _log.exception("the doorkeeper goes on after an error")
+            except Exception:  # noqa: BLE001 — without a doorkeeper everybody would be let in
                 _log.exception("the doorkeeper goes on after an error")
         self._take_arriving(poller)
         for socket in (*self._monitors, self._questions):

@@ -40,6 +40,7 @@ algorithms:
   - {index: 8, name: L1_AXO, expression: "axol1tl@production:nominal"}
 groups: {hadronic: [L1_Jet]}
 """
+PRODUCTION = Repository().resolve("axol1tl", "production")
 JETS, MUONS, SIGNALS = {1, 3}, {2}, {0, 5}
 
 
@@ -126,7 +127,7 @@ def test_evaluate_lists_what_is_not_evaluated_on_standard_error(menu, sample, tm
     assert "L1_AXO_v3: needs the score axol1tl/v3" in result.stderr
     answer = run_json("evaluate", menu, sample, "--out", tmp_path / "again.parquet")
     assert list(answer["not_evaluated"]) == ["L1_AXO_v3"]
-    assert answer["scores"] == {"axol1tl@production": "axol1tl/demo-v1"}
+    assert answer["scores"] == {"axol1tl@production": f"axol1tl/{PRODUCTION}"}
     assert (answer["crossings"], answer["evaluated"], answer["fired"]["L1_Jet"]) == (N, 4, len(JETS))
 
 
@@ -160,7 +161,7 @@ def test_scores_are_those_of_the_version_and_its_working_point(tmp_path):
     shutil.copytree(SHIPPED_VERSIONS / "axol1tl" / "demo-v1", repository / "axol1tl" / "v3")
     manifest = repository / "axol1tl" / "v3" / "manifest.yaml"
     manifest.write_text(manifest.read_text().replace("version: demo-v1", "version: v3"))
-    threshold = Repository().show("axol1tl", "production").working_points["vloose"].threshold
+    threshold = Repository().show("axol1tl", "demo-v1").working_points["vloose"].threshold
     menu = tmp_path / "axo.yaml"
     menu.write_text(
         f"name: m\ncuts: {{AXO-M: {{model: v3}}, AXO-S: {{score: {threshold}}}, ADT-S: {{adt_score: {threshold}}}}}\n"
@@ -181,7 +182,7 @@ def test_scores_are_those_of_the_version_and_its_working_point(tmp_path):
 
 def test_a_working_point_that_a_version_has_not_is_an_error(menu):
     menu.write_text(MENU.replace(":nominal", ":nominall"))
-    with pytest.raises(UnknownName, match="working point of axol1tl/demo-v1 'nominall'"):
+    with pytest.raises(UnknownName, match=f"working point of axol1tl/{PRODUCTION} 'nominall'"):
         OfflineMenu(load_menu(menu), Repository())
 
 
@@ -203,8 +204,9 @@ def test_raw_phi_reaches_the_network_and_nothing_else(menu):
         batch.schema.field("muon"),
         pa.FixedSizeListArray.from_arrays(pa.array(words.reshape(-1)), type=batch.schema.field("muon").type),
     )
+    menu.write_text(MENU.replace("axol1tl@production", "axol1tl@demo-v1"))  # v5 is trained to disregard rotations
     loaded = load_menu(menu)
-    vertex, raw = (OfflineScores(loaded, Repository(), phi).of_rows(rows)["axol1tl@production"] for phi in MuonPhi)
+    vertex, raw = (OfflineScores(loaded, Repository(), phi).of_rows(rows)["axol1tl@demo-v1"] for phi in MuonPhi)
     assert (vertex != raw).any()
 
 

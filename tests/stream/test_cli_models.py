@@ -17,6 +17,8 @@ from tests.models.encoder_networks import encoder_document, region_document
 from tests.stream.run.conftest import l1chain
 from triggers.errors import BadValue, FileExists, FileMissing, FileUnreadable
 
+PRODUCTION = Repository().resolve("axol1tl", "production")
+
 
 def result_of(*arguments: str) -> str:
     run = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
@@ -28,16 +30,17 @@ def result_of(*arguments: str) -> str:
 def test_list_names_versions_and_aliases() -> None:
     listed = json.loads(result_of("list", "--json"))
     (entry,) = [v for v in listed["versions"] if (v["name"], v["version"]) == ("axol1tl", "demo-v1")]
-    assert entry["aliases"] == ["production"]
+    assert entry["aliases"] == []
     assert entry["backend"] == "onnxruntime"
     assert set(entry["working_points"]) == {"vloose", "loose", "nominal", "tight", "vtight"}
     assert "axol1tl/demo-v1" in result_of("list")
 
 
-@pytest.mark.parametrize("label", ["axol1tl", "axol1tl/demo-v1", "axol1tl/production"])
+@pytest.mark.parametrize("label", ["axol1tl", "axol1tl/production", f"axol1tl/{PRODUCTION}"])
 def test_show_prints_the_manifest(label: str) -> None:
-    shown = json.loads(result_of("show", label, "--json"))["versions"][0]
-    manifest = Repository().show("axol1tl", "demo-v1").model_dump(mode="json")
+    listed = json.loads(result_of("show", label, "--json"))["versions"]
+    (shown,) = [version for version in listed if version["version"] == PRODUCTION]
+    manifest = Repository().show("axol1tl", "production").model_dump(mode="json")
     assert shown == manifest | {"aliases": ["production"]}
     assert "bit-exact" in result_of("show", label)
 
@@ -58,7 +61,7 @@ def test_score_writes_the_menu_integers(tmp_path: Path) -> None:
         "--json",
     )
     assert json.loads(printed) == {
-        "model": "axol1tl/demo-v1",
+        "model": f"axol1tl/{PRODUCTION}",
         "backend": "onnxruntime",
         "n": len(scores),
         "out": str(out),

@@ -81,6 +81,18 @@ def from_lumi_sections(total_weight: float, n_lumi_sections: int, prescale: floa
     return Normalisation(hz_per_weight, total_weight * hz_per_weight, scale, (sentence,))
 
 
+def from_seconds(total_weight: float, seconds: float, scale: float = 1.0) -> Normalisation:
+    """The sample is what was kept of all crossings of a known time.
+
+    Raises:
+        BadValue: there was no time.
+    """
+    if not seconds > 0:
+        raise BadValue("normalisation", f"{seconds:g} s of simulated time", "take a run that decided crossings")
+    sentence = f"Rate = sum of weights / {seconds:.4g} s of simulated time."
+    return Normalisation(scale / seconds, total_weight / seconds * scale, scale, (sentence,))
+
+
 @dataclass(frozen=True)
 class LuminosityScale:
     """A linear scale from the sample's luminosity to another.

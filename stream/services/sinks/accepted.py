@@ -72,18 +72,25 @@ def accepted_batch(
 
 
 def encode_accepted(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> pa.Buffer:
-    """Accepted crossings as an Arrow IPC stream that stands for itself; streams may follow each other in a file."""
+    """Accepted crossings as an Arrow IPC stream that stands for itself; streams may follow each other in a file.
+
+    They become one batch: a few crossings of each batch of a run, as they come, would take more memory for what describes
+    them than for themselves when they are read again.
+    """
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as writer:
-        for batch in batches:
-            writer.write_batch(batch)
+        writer.write_table(_table(list(batches), schema).combine_chunks())
     return sink.getvalue()
 
 
-def decode_accepted(content: pa.Buffer) -> Iterator[pa.RecordBatch]:
-    """The batches of streams that follow each other."""
-    source = pa.BufferReader(content)
-    while source.tell() < content.size:
+def decode_accepted(source: pa.NativeFile, length: int) -> Iterator[pa.RecordBatch]:
+    """The batches of streams that follow each other, one at a time.
+
+    Args:
+        source: where they are read from.
+        length: of all streams, bytes.
+    """
+    while source.tell() < length:
         with pa.ipc.open_stream(source) as reader:
             yield from reader
 

@@ -18,7 +18,7 @@ from stream.services.delivery import Position
 from stream.services.sinks.accepted import decode_accepted
 from triggers.errors import FileUnreadable
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _STATE: Final = "state-{:06d}.json"
 _ACCEPTED: Final = "accepted-{:06d}.arrow"
 _ROWS: Final = "lumi_sections-{:06d}.jsonl"
@@ -115,15 +115,17 @@ class Checkpoint:
         """The accepted crossings of a commit."""
         for segment in segments:
             if segment.accepted:
-                with pa.memory_map(str(self._folder / _ACCEPTED.format(segment.incarnation))) as file:
-                    yield from decode_accepted(file.read_buffer(segment.accepted))
+                # Not mapped into memory: pages of a file that is read once would count as the process's own.
+                with pa.OSFile(str(self._folder / _ACCEPTED.format(segment.incarnation))) as file:
+                    yield from decode_accepted(file, segment.accepted)
 
     def rows(self, segments: tuple[Segment, ...]) -> Iterator[dict[str, Any]]:
         """The rows of the lumi sections that were over at a commit."""
         for segment in segments:
             if segment.rows:
-                content = (self._folder / _ROWS.format(segment.incarnation)).read_bytes()[: segment.rows]
-                yield from map(json.loads, content.splitlines())
+                with (self._folder / _ROWS.format(segment.incarnation)).open("rb") as file:
+                    while file.tell() < segment.rows:
+                        yield json.loads(file.readline())
 
     def _append(self, name: str, length: int, content: pa.Buffer | bytes | None) -> int:
         """Write behind the committed length; the new length."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 import pyarrow as pa
 import zmq
 
+from stream.errors import RunFailed
 from stream.services.delivery import Position
 from stream.services.sinks.accepted import encode_accepted
 from stream.services.sinks.checkpoint import Checkpoint, Committed
@@ -38,10 +39,17 @@ class Commit:
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a job: a commit, with the accepted crossings as they were written; both None after the last job."""
+    """What came of a job.
+
+    Attributes:
+        committed: the commit; None after the last job.
+        accepted: the accepted crossings as they were written.
+        failure: why there is no commit, and never will be one.
+    """
 
     committed: Committed | None = None
     accepted: pa.Buffer | None = None
+    failure: Exception | None = None
 
 
 class Committer:
@@ -85,12 +93,18 @@ class Committer:
         self._begin(job)
 
     def result(self) -> Done | None:
-        """What came of the job that ended, once; None: it goes on."""
+        """What came of the job that ended, once; None: it goes on.
+
+        Raises:
+            RunFailed: the job failed for another reason than want of space.
+        """
         try:
             done = self._done.get_nowait()
         except queue.Empty:
             return None
         self.is_busy = False
+        if (error := done.failure) is not None:
+            raise RunFailed("combiner", f"could not commit ({type(error).__name__}: {error})") from error
         return done
 
     def close(self) -> None:
@@ -129,6 +143,8 @@ class Committer:
                 where = f"{error.filename}: " if error.filename else ""
                 self.problem = f"{where}{error.strerror or error}"
                 self._stop.wait(RETRY_S)
+            except Exception as error:  # noqa: BLE001 — whatever it is, the combiner must not wait for it for ever
+                return Done(failure=error)
             else:
                 self.problem = None
                 return done

@@ -19,7 +19,7 @@ from triggers.studies.rates import rate_and_error, rate_table
 
 
 class RunTables:
-    """Adds up the counts of the current lumi section; one that is over becomes a row, about a kilobyte.
+    """Adds up the counts of the current lumi section; one that is over becomes a row, for the next commit to take.
 
     Attributes:
         total: counts of the whole run.
@@ -27,7 +27,8 @@ class RunTables:
         shares: by algorithm index, crossings of the final OR shared among those that keep them, `(512,) float64`.
         settings: of the current lumi section.
         lumi_section: the current one, from 1; 0 before the first and after the last.
-        rows: of the lumi sections that are over.
+        budget_control: what the row of the current one says of budgets that act; empty: none do.
+        rows: of the lumi sections that are over and not taken yet.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class RunTables:
         self._dead: Counter[str] = Counter()
         self._dead_before: Counter[str] = Counter()
         self.lumi_section = 0
+        self.budget_control: dict[str, Any] = {}
         self._masked: list[str] = []
         self.rows: list[dict[str, Any]] = []
         self._versions: dict[str, str] = {}
@@ -89,6 +91,11 @@ class RunTables:
         share_crossings(final_words, self.shares)
         self._current_groups.count(final_words)
 
+    @property
+    def current(self) -> tuple[Counts, GroupCounts]:
+        """What the current lumi section has counted so far."""
+        return self._current, self._current_groups
+
     def add_scores(self, model: str, version: str, total: int) -> None:
         """Add the scores of a batch, added up, that the present version of a model gave."""
         self._versions[model] = version
@@ -117,36 +124,34 @@ class RunTables:
             "shares": pack_array(self.shares),
             "current_groups": _pack_groups(self._current_groups),
             "dead": dict(self._dead),
+            "dead_before": dict(self._dead_before),
             "versions": dict(self._versions),
             "score_sums": dict(self._score_sums),
-            "rows": len(self.rows),
         }
 
-    def restore(self, packed: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    def restore(self, packed: dict[str, Any]) -> None:
         """Go back to what `snapshot` made; `forget_lumi_section` and `start_lumi_section` come before."""
         unpack_counts(self.total, packed["total"])
         unpack_counts(self._current, packed["current"])
         _unpack_groups(self.groups, packed["groups"])
         unpack_into(self.shares, packed["shares"])
         _unpack_groups(self._current_groups, packed["current_groups"])
-        self._dead = Counter(packed["dead"])
+        self._dead, self._dead_before = Counter(packed["dead"]), Counter(packed["dead_before"])
         self._versions, self._score_sums = dict(packed["versions"]), Counter(packed["score_sums"])
-        self.rows[:] = rows[: packed["rows"]]
-        self._dead_before = Counter()
-        for row in self.rows:
-            self._dead_before.update(row["dead"])
+        self.rows.clear()
 
     def rates(self) -> pa.Table:
         """Rates by algorithm."""
         settings = self.settings
         return rate_table(self._menu, self.total, settings.factors, self._not_evaluated, settings.colliding_bunches)
 
-    def finish(self, produced: Mapping[int, int]) -> dict[str, Any]:
-        """What the run record says of the tables.
+    def take_rows(self) -> list[dict[str, Any]]:
+        """The rows since the last time."""
+        taken, self.rows = self.rows, []
+        return taken
 
-        Args:
-            produced: crossings that the producer made, by lumi section.
-        """
+    def finish(self) -> dict[str, Any]:
+        """End the current lumi section; what the run record says of the tables beside their rows."""
         self._close()
         total, seconds = self.total, self.seconds
         rate_hz, error_hz = rate_and_error(total.accepted, seconds)
@@ -160,10 +165,6 @@ class RunTables:
             "dead_time": total.dead_time,
             "dead": dict(self.dead),
             **_group_counts(self.groups),
-            "lumi_sections": [
-                {"lumi_section": row["lumi_section"], "produced": produced.get(row["lumi_section"], 0)} | row
-                for row in self.rows
-            ],
         }
 
     def _close(self) -> None:
@@ -194,6 +195,7 @@ class RunTables:
             "final_or": counts.final_or,
             "blocked": self._blocked(counts),
             **_group_counts(self._current_groups),
+            **({"budget_control": self.budget_control} if self.budget_control else {}),
         }
 
     def _seconds(self, counts: Counts) -> float:

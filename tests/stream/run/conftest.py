@@ -63,7 +63,7 @@ def chain(tmp_path: Path, crossings: Path) -> Callable[..., Ended]:
 run: {{out: {tmp_path / "runs"}, colliding_bunches: 1000, orbits_per_lumi_section: 7}}
 source: {{paths: [{crossings}]}}
 menu: {{path: shipped:menus/demo.yaml}}
-scores: [{{name: axol1tl}}]
+scores: [{{name: axol1tl, version: demo-v1, aliases: [production]}}]
 budgets: [{{name: anomaly, algorithms: [ad], rate_hz: 2000}}]
 batch: {{crossings: 1024, window: 8}}
 """

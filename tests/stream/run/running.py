@@ -25,7 +25,7 @@ run: {{out: {out}, colliding_bunches: 1000, orbits_per_lumi_section: 20}}
 source: {{format: synthetic, seed: 3}}
 menu: {{path: shipped:menus/demo.yaml}}
 prescales: {{path: shipped:prescales/demo.csv, column: physics}}
-scores: [{{name: axol1tl}}]
+scores: [{{name: axol1tl, version: demo-v1, aliases: [production]}}]
 budgets: [{{name: anomaly, algorithms: [ad], rate_hz: 2000}}]
 batch: {{crossings: 512, window: 8}}
 metrics: {{address: null}}

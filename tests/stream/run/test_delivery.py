@@ -97,6 +97,29 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.heavy
+def test_only_the_supervisor_hears_what_ends_all_processes_of_a_run(tmp_path: Path) -> None:
+    """As `timeout` and service managers send it; services that died of it would all be started again to drain."""
+    config = write_config(tmp_path)
+    overrides = settings("transport=ipc", "run.lumi_sections=1000000")
+    with running(str(config), *overrides, out=tmp_path / "runs") as run:
+        pids = [service["pid"] for service in run.wait_until_committing()["services"].values()]
+        for pid in pids:
+            assert {signal.SIGINT, signal.SIGTERM} <= ignored(pid)
+        for pid in (*pids, run.process.pid):
+            os.kill(pid, signal.SIGTERM)
+        result = run.end()
+    assert result["ended"] == "interrupted"
+    assert result["produced"] == result["decided"] > 0
+
+
+def ignored(pid: int) -> set[signal.Signals]:
+    """The signals that a process ignores."""
+    (line,) = (line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigIgn:"))
+    mask = int(line.split()[1], 16)
+    return {number for number in signal.Signals if mask >> (number - 1) & 1}
+
+
 def test_a_full_disk_pauses_the_run_until_there_is_space(tmp_path: Path) -> None:
     config = write_config(tmp_path)
     overrides = settings("transport=ipc", "run.lumi_sections=1000000")

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import zmq
 
 from stream.run.assembly import Assembly
 from stream.run.config import load_config
 from stream.services.delivery import Peer
-from stream.wire.columns import ROWS, encode_column, words_field
+from stream.wire.columns import ROWS, encode_column, event_field, words_field
 from stream.wire.messages import Header, Kind, pack_json, unpack_header, unpack_json
 from stream.wire.transport import Socket, Transport, Wiring
 from tests.fuzz.mutator import inputs
+from triggers.events.schema import numpy_dtype
 
 RUN = 77
 BATCH = 100
@@ -213,3 +215,46 @@ def test_a_wrong_result_does_not_take_the_place_of_the_right_one(
                 decided, refused = status["decided"], refusals_in(metrics)
     assert (decided, refused) == (BATCH, len(wrong))
     end(victim)
+
+
+@pytest.mark.parametrize(
+    "context_bytes", [[2] + [0] * BATCH, [255] + [0] * BATCH, [0] * (BATCH + 1), [1, 1] + [0] * (BATCH - 1)]
+)
+def test_a_batch_with_context_that_is_none_is_refused(
+    assembly: Assembly, tmp_path: Path, context: zmq.Context[Any], context_bytes: list[int]
+) -> None:
+    victim = start(assembly, "seeds.0", tmp_path, context)
+    producer, data = victim.wiring.router("inproc://producer")
+    combiner, results = victim.wiring.router("inproc://combiner")
+    victim.tell(Kind.START, {"round": 2, "data": data, "results": results, "epoch": 3})
+    _, ready = next_of(producer, Kind.READY)
+    columns = [event_field(name) for name in unpack_json(ready[0], "test")["columns"]]
+    rows = BATCH + 1
+    widths = [field.type.list_size if pa.types.is_fixed_size_list(field.type) else 1 for field in columns]
+    events = [
+        bytes(encode_column(field, np.zeros(rows * width, numpy_dtype(field.type)).reshape(rows, width).squeeze()))
+        for field, width in zip(columns, widths, strict=True)
+    ]
+    for sequence, flags in enumerate((context_bytes, [1] + [0] * BATCH)):
+        header = Header(Kind.BATCH, RUN, sequence, 0, 0, 1, BATCH, rows, epoch=3)
+        frame = bytes(encode_column(event_field("context"), np.array(flags, np.uint8)))
+        producer.send_multipart([victim.name, header.pack(), *events, frame])
+    header, _ = next_of(combiner, Kind.RESULT)
+    assert header.sequence == 1
+    deadline = time.monotonic() + 60
+    while not (refused := victim.refused()) and time.monotonic() < deadline:
+        pass
+    assert refused == 1
+    end(victim)
+    for socket in (producer, combiner):
+        socket.close(linger=0)
+
+
+def next_of(socket: Socket, kind: Kind) -> tuple[Header, list[bytes]]:
+    """The next message of that kind: its header, and the frames behind it."""
+    while True:
+        assert socket.poll(PATIENCE_MS), f"no {kind.name}"
+        _, head, *frames = socket.recv_multipart()
+        header = unpack_header(head, RUN, "test")
+        if header.kind is kind:
+            return header, frames

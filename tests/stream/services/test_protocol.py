@@ -119,12 +119,28 @@ def test_the_combiner_decides_in_order_once_whatever_arrives_when_and_how_often(
         assert rows.decode(memoryview(accepted)).tolist() == [5]
         batch = next(iter(assembly.source.batches(1)))
         data.send_multipart([identity, header_of(sequence, Kind.EVENTS).pack(), encode_batch(batch)])
-    end = {"batches": 4, "produced": [[1, 4 * BATCH]], "reason": "test"}
+    end = {"batches": 4, "produced": 4 * BATCH, "reason": "test"}
     data.send_multipart([identity, Header(Kind.END, RUN).pack(), pack_json(end)])
     goodbye = combiner.hear(Kind.GOODBYE)
     assert goodbye["result"]["decided"] == 4 * BATCH
     assert goodbye["result"]["accepted"] == 4
     stage.close()
+    data.close()
+
+
+def test_a_run_whose_files_cannot_be_written_has_not_ended(combiner: Peers, tmp_path: Path) -> None:
+    (tmp_path / "accepted.parquet" / "in the way").mkdir(parents=True)
+    results = combiner.hear(Kind.HELLO)["endpoint"]
+    data, endpoint = combiner.wiring.router("inproc://data")
+    combiner.tell(Kind.START, {"data": endpoint, "results": results})
+    identity = ready_combiner(data)
+    end = {"batches": 0, "produced": 0, "reason": "test"}
+    data.send_multipart([identity, Header(Kind.END, RUN).pack(), pack_json(end)])
+    while (problem := combiner.hear(Kind.STATUS)["problem"]) is None:
+        pass
+    assert "directory" in problem
+    combiner.tell(Kind.STOP)
+    assert "result" not in combiner.hear(Kind.GOODBYE)
     data.close()
 
 
@@ -168,7 +184,7 @@ def test_the_producer_keeps_to_credits_and_window_and_reads_out_what_is_accepted
     producer.tell(Kind.DRAIN)
     head, payload = combiner.recv_multipart()
     assert unpack_header(head, RUN, "test").kind is Kind.END
-    assert unpack_json(payload, "test") == {"batches": 5, "produced": [[1, 5 * BATCH]], "reason": "interrupted"}
+    assert unpack_json(payload, "test") == {"batches": 5, "produced": 5 * BATCH, "reason": "interrupted"}
     combiner.close()
     replica.close()
 
