@@ -133,7 +133,7 @@ class Repository:
 
     Example:
         >>> Repository().load("axol1tl", "production").label
-        'axol1tl/sim-v5.1'
+        'axol1tl/sim-v5b.1'
     """
 
     def __init__(

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import zmq
 from numpy.typing import NDArray
-from prometheus_client import Counter, Gauge
 
 from stream.errors import ProtocolError, Refusal, RunFailed
 from stream.services.batches import Block
@@ -21,13 +19,15 @@ from stream.services.columns_sent import ColumnsSent, check_columns
 from stream.services.delivery import DeadTime, DeliverySettings, Peer, Position, peer_of
 from stream.services.dispatch import Dispatcher, Replica
 from stream.services.gates import Gates, Speed
+from stream.services.held import HeldBatches
 from stream.services.pace import Pace, PacedClock
 from stream.services.plan import Plan, PlanSettings
+from stream.services.producer_metrics import ProducerMetrics
 from stream.services.service import Frames, Order, Service
 from stream.wire.columns import ROWS, ColumnDecoder, check_rows, encode_batch
 from stream.wire.fields import Fields
 from stream.wire.messages import Header, Kind, pack_json
-from stream.wire.shelf import Carrier, InMessages, Shelf, is_shareable
+from stream.wire.shelf import Carrier, Shelf, is_shareable
 from stream.wire.transport import Socket, Transport, Wiring
 from triggers.errors import L1ChainError
 from triggers.events.schema import REQUIRED
@@ -88,7 +88,7 @@ class Producer(Service):
         self._combiner_ready = (-1, -1)
         self._combiner_since = 0.0
         self._has_begun = False
-        self._held: dict[int, tuple[Header, Block | None]] = {}
+        self._held = HeldBatches()
         self._blocks: Iterator[tuple[int, int, Block]] | None = None
         self._next_block: tuple[int, int, Block] | None = None
         self._marker: Header | None = None
@@ -103,28 +103,12 @@ class Producer(Service):
         self._speed = Speed(self._ticked)
         self._rows = ColumnDecoder(ROWS, self.where)
         self._data: Socket | None = None
-        self._carrier: Carrier = InMessages()
-        self._produced_metric = Counter(
-            "l1chain_crossings_produced", "Crossings sent out for decision.", registry=self.registry
-        )
-        self._resent = Counter("l1chain_batches_resent", "Batches sent again.", registry=self.registry)
-        queue = Gauge("l1chain_queue_batches", "Batches waiting, by queue.", ["queue"], registry=self.registry)
-        queue.labels("window").set_function(lambda: self._dispatcher.undecided)
-        queue.labels("held").set_function(lambda: len(self._held))
-        for name, stage in self._dispatcher.stages.items():
-            queue.labels(name).set_function(partial(lambda stage: len(stage.waiting), stage))
-        in_flight = Gauge("l1chain_crossings_in_flight", "Crossings sent out, not decided.", registry=self.registry)
-        in_flight.set_function(lambda: sum(self._held[s][0].crossings for s in self._dispatcher.sequences))
-        shelf = Gauge("l1chain_shelf_bytes", "Memory shared with the stages of the host.", registry=self.registry)
-        shelf.set_function(lambda: self._carrier.used_bytes)
-        age = Gauge("l1chain_queue_age_seconds", "Age of the oldest batch.", ["queue"], registry=self.registry)
-        age.labels("window").set_function(lambda: self._age_s(self._dispatcher.sequences))
-        age.labels("held").set_function(lambda: self._age_s(self._held))
+        self._metrics = ProducerMetrics(self.registry, self._dispatcher, self._held)
 
     def open(self) -> str:
         """Bind the data socket; between processes of one host, open a shelf."""
         if self.wiring.transport is Transport.IPC and is_shareable():
-            self._carrier = Shelf(self.wiring.shelf(self.peer.incarnation))
+            self._held.carrier = Shelf(self.wiring.shelf(self.peer.incarnation))
         self._data, endpoint = self.wiring.router(
             self.wiring.endpoint(f"data-{self.peer.incarnation}"), refusals=self._refusals
         )
@@ -139,14 +123,9 @@ class Producer(Service):
         if order.is_draining:
             self.drain()
 
-    def _age_s(self, sequences: Iterable[int]) -> float:
-        """How long ago the oldest of some batches was made."""
-        oldest = next(iter(sequences), None)
-        return 0.0 if oldest is None else (time.monotonic_ns() - self._held[oldest][0].sent_ns) / 1e9
-
     def close(self) -> None:
         """Give the shelf back."""
-        self._carrier.close()
+        self._held.carrier.close()
 
     def drain(self) -> None:
         """Make no further batch."""
@@ -235,12 +214,12 @@ class Producer(Service):
             return
         self._send_marker()
         late = self._dispatcher.overdue(now)
-        self._resent.inc(len(late))
-        self._dispatcher.resend(sequence for sequence in late if self._held[sequence][1] is not None)
+        self._metrics.resent.inc(len(late))
+        self._dispatcher.resend(sequence for sequence in late if self._held[sequence].block is not None)
         for sequence in late:
-            header, block = self._held[sequence]
-            if block is None:
-                self._send(self._combiner.identity, [header.pack()])
+            batch = self._held[sequence]
+            if batch.block is None:
+                self._send(self._combiner.identity, [batch.header.pack()])
         if self._end_sent and now - self._end_sent > self.delivery.resend_after_s and self._ending:
             self._send_end(self._ending)
 
@@ -360,24 +339,24 @@ class Producer(Service):
         )
 
     def _take(self, header: Header, block: Block | None) -> None:
-        self._held[self._sequence] = header, block
+        self._held.add(header, block)
         if block is not None:
             self._next_block = None
         self._sequence += 1
         self._lumi_section = header.lumi_section
         self._produced += header.crossings
-        self._produced_metric.inc(header.crossings)
+        self._metrics.produced.inc(header.crossings)
         self._speed.add(header.crossings)
 
     # Messages
 
     def _send_batch(self, replica: Replica, sequence: int) -> None:
-        header, block = self._held[sequence]
+        header, block = self._held[sequence].header, self._held[sequence].block
         if block is not None:
             stage = replica.peer.name.rpartition(".")[0]
             columns = self._sent.columns(stage, replica.columns, header.lumi_section)
             columns = columns if block.context is None else (*columns, "context")
-            frames = [header.pack(), *(block.frame(column, self._carrier) for column in columns)]
+            frames = [header.pack(), *(block.frame(column, self._held.carrier) for column in columns)]
             if not self._send(replica.peer.identity, frames):
                 self._lose(replica.peer)
 
@@ -435,12 +414,11 @@ class Producer(Service):
             self._begin(position)
         elif position.sequence in self._held or position.sequence == self._sequence:
             self._forget(position.sequence)
-            again = {s: block for s, (_, block) in self._held.items()}
-            staged = [s for s, block in again.items() if block is not None]
-            unstaged = [s for s, block in again.items() if block is None]
+            staged = [sequence for sequence in self._held if self._held[sequence].block is not None]
+            unstaged = [sequence for sequence in self._held if self._held[sequence].block is None]
             self._dispatcher.rewind(staged, unstaged, time.monotonic())
             for sequence in unstaged:
-                self._send(combiner.identity, [self._held[sequence][0].pack()])
+                self._send(combiner.identity, [self._held[sequence].header.pack()])
         else:
             raise RunFailed(self.name, f"the combiner asks for batch {position.sequence}, which is forgotten")
 
@@ -452,8 +430,8 @@ class Producer(Service):
         self._lumi_section = position.lumi_section - (position.first == 0)
         # What was committed was produced.
         self._produced = crossing
-        self._produced_metric.inc(crossing)
-        self._blocks = _later(self._source, plan, self._skipped, crossing, self._columns, self._carrier)
+        self._metrics.produced.inc(crossing)
+        self._blocks = _later(self._source, plan, self._skipped, crossing, self._columns, self._held.carrier)
         if self._clock is not None:
             if self._origin_ns:
                 self._clock.start(self._origin_ns)
@@ -468,21 +446,17 @@ class Producer(Service):
         self._dispatcher.decided(sequence, time.monotonic())
         if sequence not in self._held or self._combiner is None:
             return
-        header, block = self._held[sequence]
-        if block is not None:
-            block.release(self._carrier)
-        if block is not None and len(accepted):
-            check_rows(accepted, header.crossings, self.where)
-            events = memoryview(encode_batch(block.events(accepted)))
-            self._send(self._combiner.identity, [header.as_kind(Kind.EVENTS).pack(), events])
+        self._held.release(sequence)
+        batch = self._held[sequence]
+        if batch.block is not None and len(accepted):
+            check_rows(accepted, batch.header.crossings, self.where)
+            events = memoryview(encode_batch(batch.block.events(accepted)))
+            self._send(self._combiner.identity, [batch.header.as_kind(Kind.EVENTS).pack(), events])
 
     def _forget(self, committed: int) -> None:
         now = time.monotonic()
-        for sequence in [sequence for sequence in self._held if sequence < committed]:
+        for sequence in self._held.forget(committed):
             self._dispatcher.decided(sequence, now)
-            _, block = self._held.pop(sequence)
-            if block is not None:
-                block.release(self._carrier)
 
     def _lose(self, peer: Peer) -> None:
         if self._dispatcher.lose(peer):

@@ -187,7 +187,7 @@ class Doorkeeper(threading.Thread):
         for socket, _ in poller.poll(_POLL_MS):
             if socket is self._questions:
                 self._answer(socket.recv_multipart())
-            else:
+            elif socket in self._monitors:  # else one that a context which is being destroyed has closed
                 self._hear(socket, poller)
 
     def _take_arriving(self, poller: zmq.Poller) -> None:

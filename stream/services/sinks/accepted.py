@@ -74,8 +74,8 @@ def accepted_batch(
 def encode_accepted(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> pa.Buffer:
     """Accepted crossings as an Arrow IPC stream that stands for itself; streams may follow each other in a file.
 
-    They become one batch: a few crossings of each batch of a run, as they come, would take more memory for what describes
-    them than for themselves when they are read again.
+    They become one batch: a few crossings of each batch of a run, as they come, would take more memory for what
+    describes them than for themselves when they are read again.
     """
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as writer:

@@ -175,7 +175,8 @@ def test_metrics_are_served_while_the_run_lasts(chain: Chain, tmp_path: Path) ->
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     command = [sys.executable, "-m", "stream.cli", "run", str(tmp_path / "chain.yaml"), "--json"]
-    for override in (f"metrics.address={address}", "source.repeat=forever", "run.lumi_sections=1000000"):
+    every_part = "hlt={name: gelato_hlt, threshold: 1000}"
+    for override in (f"metrics.address={address}", "source.repeat=forever", "run.lumi_sections=1000000", every_part):
         command += ["--set", override]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
     try:
