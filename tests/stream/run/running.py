@@ -52,7 +52,8 @@ class Running:
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.process.communicate()[1]
             try:
-                status = self.ask("status")
+                # Of a run that is resumed, the address may still be that of the process before: ask again soon.
+                status = Client(self.folder).ask("status", patience_s=2)
             except (L1ChainError, ValueError):
                 status = None
             if status and condition(status):
