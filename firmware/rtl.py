@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +16,9 @@ from firmware.build_requests import ADDER_NS
 
 _UNKNOWN_LINT: Final = ("WIDTHTRUNC", "WIDTHEXPAND")
 """Names of lint messages that Verilator knows since 5.008; WIDTH is both, in all versions."""
+
+
+_UNSIZED: Final = re.compile(r"(?<![0-9])'b([01]+)")
 
 
 class Language(StrEnum):
@@ -69,6 +73,8 @@ def write_rtl(pipeline: Pipeline, folder: Path, design: RtlDesign) -> None:
         print_latency=True,
     )
     project.write()
+    for source in (folder / "src").glob("*.v"):
+        source.write_text(_UNSIZED.sub(_sized, source.read_text()))
     for source in (folder / "src" / "static").glob("*.v"):
         text = source.read_text()
         for name in _UNKNOWN_LINT:
@@ -76,3 +82,8 @@ def write_rtl(pipeline: Pipeline, folder: Path, design: RtlDesign) -> None:
         source.write_text(text)
     for memory in (folder / "src" / "memfiles").iterdir():
         memory.write_text(memory.read_text().rstrip("\n") + "\n")  # old Verilators drop a last line that is not ended
+
+
+def _sized(literal: re.Match[str]) -> str:
+    """Tools may refuse more than 32 digits of a number that does not say its size."""
+    return f"{len(literal[1])}'b{literal[1]}"

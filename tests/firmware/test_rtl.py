@@ -69,6 +69,15 @@ def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
     assert _digest(tmp_path / "first") == _digest(tmp_path / "second")
 
 
+def test_every_number_says_its_size(tmp_path: Path) -> None:
+    network = network_from(encoder_document(4, (5, 3)))
+    design = RtlDesign("network", Language.VERILOG, "xc7vx690tffg1927-2", 25)
+    write_rtl(pipelined(network_logic(network, [network.given_type] * network.n_inputs), design), tmp_path, design)
+    numbers = [n for path in (tmp_path / "src").glob("*.v") for n in re.findall(r"\d*'b[01]+", path.read_text())]
+    assert numbers
+    assert all(number[0] != "'" for number in numbers)
+
+
 @needs_ghdl
 def test_cells_that_ghdl_uses_but_does_not_write_are_made_one_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
