@@ -28,9 +28,11 @@ def chaos(
     lumi sections must be identical.
     """
     from stream.run.chaos import ChaosSettings, run_chaos
+    from stream.run.config import load_config
 
     settings = ChaosSettings(minutes, _seconds(every), seed)
     fixed = ("transport=ipc", "source.prepare=true", "source.repeat=forever", "run.lumi_sections=1000000")
+    load_config(config, (*fixed, *(overrides or ())))  # bad input is told before anything begins
     folder = Path(tempfile.mkdtemp(prefix="l1chain-chaos-"))
     result = run_chaos(config, (*fixed, *(overrides or ())), folder, settings, _tell)
     # Of a run that did not come to its end, the folder is left to be looked at.

@@ -212,7 +212,7 @@ def _undisturbed(config: str, overrides: tuple[str, ...], folder: Path, seconds:
     run.start()
     try:
         begun = _wait_until_deciding(run)
-        time.sleep(max(0.0, seconds - (time.monotonic() - run.begun)))
+        run.wait(max(0.0, seconds - (time.monotonic() - run.begun)))
         run.stop(at="next")
     finally:
         run.end()

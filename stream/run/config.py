@@ -95,6 +95,8 @@ class SourceSection(_Section):
             raise ValueError("the synthetic source reads no paths; remove paths or format")
         if not synthetic and not self.paths:
             raise ValueError("no paths; name the files to read, or set format: synthetic")
+        if synthetic and self.prepare and self.crossings is None:
+            raise ValueError("synthetic crossings without an end cannot be prepared in memory; set source.crossings")
         return self
 
 

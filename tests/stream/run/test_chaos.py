@@ -64,10 +64,27 @@ def test_what_differs_is_named(tmp_path: Path, changed: dict[str, Any], found: l
     assert differences(record(tmp_path / "one"), record(tmp_path / "other", **changed)) == found
 
 
+def test_crossings_that_never_end_are_not_prepared(tmp_path: Path) -> None:
+    ended = l1chain("chaos", str(write_config(tmp_path)), "--minutes", "1")
+    assert ended.code == 2
+    assert "without an end cannot be prepared" in ended.err
+
+
 @pytest.mark.heavy
 def test_a_run_under_fire_decides_what_an_undisturbed_one_does(tmp_path: Path) -> None:
     config = write_config(tmp_path)
-    ended = l1chain("chaos", str(config), "--minutes", "2", "--every", "4s", "--json", timeout_s=900)
+    ended = l1chain(
+        "chaos",
+        str(config),
+        "--set",
+        "source.crossings=100000",
+        "--minutes",
+        "2",
+        "--every",
+        "4s",
+        "--json",
+        timeout_s=900,
+    )
     shutil.rmtree(tmp_path / "runs", ignore_errors=True)
     assert ended.code == 0, ended.err
     result = json.loads(ended.out.splitlines()[-1])
