@@ -26,7 +26,8 @@ from tests.stream.run.conftest import Ended, l1chain
 HOST = "127.0.0.2"
 BATCH = 2000
 COMMANDS = f"{HOST}:45670"
-CROSSINGS = 20 * 50 * 2544
+LUMI_SECTIONS = 100
+CROSSINGS = LUMI_SECTIONS * 50 * 2544
 FLOOD = 2000
 PATIENCE_S = 60.0
 _sockets: list[Socket] = []
@@ -55,7 +56,8 @@ def config(tmp_path: Path) -> Path:
     path.write_text(
         "source: {format: synthetic, crossings: 20000, repeat: forever, prepare: true}\nmenu: {path: menu.yaml}\n"
         f"batch: {{crossings: {BATCH}, window: 8}}\n"
-        f"run: {{out: {tmp_path}/runs, lumi_sections: 20, orbits_per_lumi_section: 50, colliding_bunches: 2544}}\n"
+        f"run: {{out: {tmp_path}/runs, lumi_sections: {LUMI_SECTIONS}, orbits_per_lumi_section: 50,\n"
+        "  colliding_bunches: 2544}\n"
     )
     return path
 
@@ -204,17 +206,19 @@ def test_a_run_under_attack_ends_as_one_that_is_left_alone(
 ) -> None:
     address = run.until(r"metrics: http://(\S+)/metrics")
     ports = wait_for_ports(4)  # supervisor, producer, combiner, commands
+    paused = ctl(keys, "operator", "pause")  # it must not end before it is looked at
     attack(context, keys, ports)
     seen: dict[tuple[str, str], float] = {}
     arguments = set()
     wanted = {(service, "unauthenticated") for service in ("supervisor", "producer", "combiner")}
     wanted |= {(service, "no_right") for service, _ in wanted} | {(service, "header") for service, _ in wanted}
     watched, commanded = ctl(keys, "watcher", "status"), ctl(keys, "watcher", "pause")
-    paused, resumed = ctl(keys, "operator", "pause"), ctl(keys, "operator", "resume")
-    while run.process.poll() is None and not all(seen.get(key) for key in wanted):
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline and not all(seen.get(key) for key in wanted):
         arguments |= command_lines()
         seen = refused(address)
         time.sleep(0.2)
+    resumed = ctl(keys, "operator", "resume")
     missing = {key for key in wanted if not seen.get(key)}
     assert not missing, (seen, run.printed)
     assert (watched.code, commanded.code, paused.code, resumed.code) == (0, 2, 0, 0), (watched, commanded, paused)
