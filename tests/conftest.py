@@ -6,10 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 HEAVY_TIMEOUT_S = 1200
 REPOSITORY = Path(__file__).resolve().parent.parent
 os.environ["L1CHAIN_MODELS"] = str(REPOSITORY / "tests" / "no-models-of-the-user")
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("l1chain", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("l1chain")
 
 
 @pytest.fixture(scope="session")

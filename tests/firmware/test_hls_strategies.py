@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("da4ml", reason="the extra [firmware] is not installed")
@@ -75,7 +75,6 @@ def test_an_accumulator_that_saturates_on_the_way_stays_latency() -> None:
         assert parameters.count("nnet::DenseLatency<") == 2
 
 
-@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 500))
 def test_the_closest_allowed_factor_divides_the_products(n_in: int, n_out: int, reuse: int) -> None:
     factor = closest_reuse(n_in, n_out, reuse)

@@ -25,7 +25,7 @@ from tests.models.random_networks import ALL_SCORES, random_inputs, random_netwo
 WITHOUT_ROOTS = tuple(score for score in ALL_SCORES if score != "mahalanobis")
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6))
 def test_random_networks_have_the_reference_scores(seed: int) -> None:
     network = random_network(seed, scores=WITHOUT_ROOTS)

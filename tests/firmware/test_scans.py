@@ -42,7 +42,7 @@ def _inputs(n: int) -> np.ndarray:
     return np.random.default_rng(1).integers(-100, 300, (n, 57))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.sampled_from(BIT_WIDTHS), st.sampled_from([0.0, 0.3, 0.9]))
 def test_every_network_can_be_requantised(seed: int, bits: int, pruned: float) -> None:
     network = random_network(seed)
@@ -116,7 +116,6 @@ def test_the_rate_of_zero_bias_is_that_of_the_beam() -> None:
     assert found.efficiencies["s"].fraction == pytest.approx(2 / 3)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 20), min_size=1), st.lists(st.integers(0, 20), min_size=1), st.floats(0, 1))
 def test_the_threshold_is_the_least_that_keeps_the_rate(background: list[int], signal: list[int], part: float) -> None:
     allowed = part * 2544 * ORBITS_PER_SECOND

@@ -78,14 +78,14 @@ def test_the_corpus_is_small() -> None:
     assert sum(path.stat().st_size for path in files) < MAX_CORPUS_BYTES
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(JSON_VALUES)
 def test_any_json_value_is_taken_or_refused(value: object) -> None:
     taken = _is_taken(BY_NAME["json"], json.dumps(value).encode())
     assert not taken or isinstance(value, dict)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     kind=st.sampled_from(Kind) | st.integers(0, 2**16 - 1),
     run=st.just(RUN) | st.integers(0, 2**64 - 1),

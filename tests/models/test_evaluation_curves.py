@@ -33,7 +33,7 @@ def test_with_ties_the_threshold_is_the_least_integer_whose_rate_is_not_above_th
 
 
 @given(scores_of_crossings, st.floats(0.0, 1.0))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_one_less_than_the_threshold_gives_more_than_the_target(scores: list[int], fraction: float) -> None:
     curve = ScoreCurve.of(np.array(scores), np.ones(len(scores)))
     threshold = curve.threshold(fraction)
@@ -42,7 +42,7 @@ def test_one_less_than_the_threshold_gives_more_than_the_target(scores: list[int
 
 
 @given(scores_of_crossings)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_integers_and_floats_of_the_same_value_have_the_same_curve(scores: list[int]) -> None:
     weights = np.linspace(0.5, 2, len(scores))
     integers = ScoreCurve.of(np.array(scores, np.int32), weights)

@@ -33,7 +33,7 @@ def element_types(graph: OnnxNetwork, operator: str) -> set[int]:
     }
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.integers(0, 10**6))
 def test_random_networks_have_the_reference_scores(seed: int) -> None:
     network = random_network(seed)

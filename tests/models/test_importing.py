@@ -40,7 +40,7 @@ def file_of(folder: Path, content: dict[str, Any]) -> Path:
     return path
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6))
 def test_all_backends_agree_on_random_networks(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     folder = tmp_path_factory.mktemp("import")

@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import InputsInvalid
@@ -149,7 +149,6 @@ def test_a_field_across_two_words_is_refused() -> None:
         input_table(InputLayout((WordField("muon", 0, packing.Field(30, 4)),)), np.zeros((16, 1), np.int64))
 
 
-@settings(deadline=None)  # the first call compiles
 @given(
     offset=st.integers(-300, 300),
     shift=st.integers(-2, 9),

@@ -33,7 +33,7 @@ def unit_kinds(document: dict[str, Any]) -> set[int]:
     return set(compile_program(network_from(document)).units[:, 0].tolist())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 10**6))
 def test_random_networks_have_the_reference_scores(seed: int) -> None:
     network = random_network(seed, OPS, SCORES)

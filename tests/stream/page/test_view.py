@@ -36,9 +36,17 @@ def test_rates_of_a_lumi_section_are_per_simulated_second() -> None:
     assert told["final_or_hz"] == pytest.approx(4_100 / seconds)
     assert told["ad_pure_hz"] == pytest.approx(4 / seconds)
     assert told["groups"] == {"muon": pytest.approx(200 / seconds)}
-    assert told["budgets"] == {"anomaly": pytest.approx(40 / seconds)}
-    assert told["suppressed"] == {"anomaly": pytest.approx(10 / seconds)}
     assert told["dead_fraction"] == pytest.approx(0.1)
+
+
+def test_budgets_count_seconds_of_beam_with_the_dead_time_in_it() -> None:
+    (told,) = view.lumi_sections_told([ROW], BUNCHES)
+    beam_s = simulated_seconds(1_000_000, BUNCHES)
+    assert told["budgets"] == {"anomaly": pytest.approx(40 / beam_s)}
+    assert told["suppressed"] == {"anomaly": pytest.approx(10 / beam_s)}
+    assert told["budget_control"] == {}
+    control = {"anomaly": {"state": "acting", "setting": 7, "rate_hz": 1.0, "action": None}}
+    assert view.lumi_sections_told([ROW | {"budget_control": control}], BUNCHES)[0]["budget_control"] == control
 
 
 def test_a_lumi_section_without_decided_crossings_has_no_rates() -> None:

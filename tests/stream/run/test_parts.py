@@ -105,7 +105,7 @@ def test_rows_out_of_order_are_found_before_any_worker_sees_them(tmp_path: Path)
         list(parts_of([tmp_path / "x.parquet"]))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.lists(st.integers(1, 2000), min_size=1, max_size=8))
 def test_a_part_sees_its_neighbours_wherever_it_is_cut(files: tuple[Path, ...], sizes: list[int]) -> None:
     whole = pa.Table.from_batches(Samples([str(file) for file in files]).batches(4096))["event"].to_numpy()

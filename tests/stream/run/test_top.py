@@ -32,6 +32,29 @@ STATUS: dict[str, Any] = {
     "decided": 3900,
     "accepted": 200,
     "changes": [{"kind": "prescale", "arguments": {"column": "emergency"}, "lumi_section": 3}],
+    "budgets": [
+        {
+            "budget": "anomaly",
+            "by": "threshold",
+            "rate": "total",
+            "target_hz": 8.0,
+            "state": "off",
+            "setting": 1234,
+            "rate_hz": 90.0,
+            "actions": {"off": 1},
+            "last_actions": [
+                {
+                    "lumi_section": 4,
+                    "action": "off",
+                    "before": 900,
+                    "after": 1234,
+                    "rate_hz": 90.0,
+                    "target_hz": 8.0,
+                    "seconds": 2.0,
+                }
+            ],
+        }
+    ],
     "services": {
         "combiner": {"ready": True, "silent_s": 0.1, "pid": 7},
         "score:axol1tl.0": {"ready": False, "silent_s": 0.1, "pid": None},
@@ -78,7 +101,8 @@ def test_rates_are_those_between_two_looks_per_simulated_second() -> None:
     assert told["final_or"]["hz"] == 62.5
     assert told["anomaly_detection"]["final"]["hz"] == 10.0
     (budget,) = told["budgets"]
-    assert (budget["hz"], budget["limit_hz"], budget["suppressed_hz"]) == (10.0, 5.0, 0.0)
+    # Two decided seconds are two and a half of beam, of which a fifth is dead time.
+    assert (budget["hz"], budget["limit_hz"], budget["suppressed_hz"]) == (8.0, 5.0, 0.0)
     (algorithm,) = told["algorithms_on_scores"]
     assert (algorithm["before_prescale_hz"], algorithm["final_hz"]) == (40.0, 10.0)
     assert algorithm["calibrated_hz"] == 20.0, "not once for each replica"
@@ -107,6 +131,7 @@ def test_eighty_columns_show_everything() -> None:
     assert "…" not in text
     assert all(len(line) <= 80 for line in text.splitlines())
     words = ("running", "lumi section 4", "column emergency", "axol1tl/v5", "L1_AXO_Tight", "1,000,000 crossings/s")
+    words = (*words, "1,234", "off from 4, at 90 Hz")
     for word in (*words, "dead time 20.00%", "starts", "prescale emergency from lumi section 3"):
         assert word in text.replace("\n", " ")
 

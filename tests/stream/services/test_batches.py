@@ -52,7 +52,7 @@ CASES = {
 }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(**CASES)
 def test_every_decided_crossing_is_in_one_block_in_order(
     n: int, context: list[int], sizes: list[int], size: int, neighbours: bool
@@ -63,7 +63,7 @@ def test_every_decided_crossing_is_in_one_block_in_order(
     assert all(0 < block.crossings <= size for block in blocks)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(**CASES)
 def test_with_neighbours_a_block_sees_two_rows_on_either_side(
     n: int, context: list[int], sizes: list[int], size: int, neighbours: bool
@@ -75,7 +75,7 @@ def test_with_neighbours_a_block_sees_two_rows_on_either_side(
             assert max(own) + offset in rows or max(own) + offset >= n
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(per_section=st.integers(1, 20), **CASES)
 def test_no_block_crosses_a_lumi_section(
     n: int, context: list[int], sizes: list[int], size: int, neighbours: bool, per_section: int

@@ -78,7 +78,7 @@ def test_a_crossing_below_the_threshold_costs_no_token() -> None:
 ASCENDING = st.lists(st.tuples(st.integers(0, 40_000), st.integers(0, 9)), min_size=1, max_size=60).map(sorted)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(ASCENDING, st.integers(1, 60), st.integers(0, 9))
 def test_how_crossings_are_cut_and_where_the_state_is_put_aside_changes_nothing(
     given_crossings: list[tuple[int, int]], cut: int, threshold: int
@@ -95,7 +95,7 @@ def test_how_crossings_are_cut_and_where_the_state_is_put_aside_changes_nothing(
     assert ended.state == expected.state
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 3_000_000), min_size=1, max_size=80).map(sorted), st.sampled_from([1.0, 10.0, 40.0]))
 def test_no_more_is_kept_than_the_rate_allows(times: list[int], rate_hz: float) -> None:
     (decided,) = stage(rate_hz=rate_hz, burst=2.0).decide([crossings(times, [1] * len(times))])

@@ -35,7 +35,7 @@ class Rows:
         return source(self.n, list(self.context), [min(size, n_rows) for size in self.sizes])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     rows=st.builds(
         Rows,

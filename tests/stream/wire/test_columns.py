@@ -88,7 +88,7 @@ def test_another_column_nulls_and_compression_are_refused() -> None:
         ColumnDecoder(ROWS, "here").decode(memoryview(compressed), 4096)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(place=st.integers(0, 400), byte=st.integers(0, 255), cut=st.integers(0, 400))
 def test_damaged_frames_are_refused_or_read_within_their_bytes(place: int, byte: int, cut: int) -> None:
     frame = bytearray(encode_column(ROWS, np.arange(50, dtype=np.uint32)))

@@ -60,7 +60,7 @@ def test_what_was_released_is_known_to_be_gone(shelf: Shelf, path: Path) -> None
         reader.read(ticket.buffer)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(sizes=st.lists(st.integers(1, 60_000), min_size=1, max_size=30))
 def test_memory_is_bounded_by_what_was_there_at_a_time(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int]

@@ -275,7 +275,7 @@ DENSE = st.builds(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(fired=FIRED, dense=DENSE, cuts=st.lists(st.integers(0, 4 * SECTION), max_size=8), restart=st.booleans())
 def test_any_split_gives_the_decisions_of_the_whole(fired: Fired, dense: Fired, cuts: list[int], restart: bool) -> None:
     fired = dense | fired

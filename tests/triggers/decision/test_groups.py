@@ -20,7 +20,7 @@ def words_of(kept: list[frozenset[int]]) -> np.ndarray:
     return np.array([algorithm_words(sorted(algorithms)) for algorithms in kept], np.uint64).reshape(-1, 8)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(kept=KEPT, cut=st.integers(0, 40))
 def test_groups_count_what_they_keep_and_what_they_keep_alone(kept: list[frozenset[int]], cut: int) -> None:
     members = {"one": {A}, "both": {A, B}, "none": set()}
@@ -37,7 +37,7 @@ def test_groups_count_what_they_keep_and_what_they_keep_alone(kept: list[frozens
     assert not counts.pure.any()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(kept=KEPT, cut=st.integers(0, 40))
 def test_shares_add_up_to_the_crossings_and_do_not_depend_on_the_cut(kept: list[frozenset[int]], cut: int) -> None:
     whole, pieces = np.zeros(512), np.zeros(512)

@@ -58,7 +58,7 @@ def at_60() -> dict[str, np.ndarray]:
     return columns
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     first=st.one_of(st.integers(0, 5000), st.just(MAX_CROSSINGS - 500)),
     skip=st.integers(0, 200),
