@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from triggers.errors import BadValue, FileUnreadable
 from triggers.events.lacking import NEIGHBOURS, lacking_sums
-from triggers.events.readers.foreign import Chunk, ForeignSource, damage_told
+from triggers.events.readers.damage import damage_told
+from triggers.events.readers.foreign import Chunk, ForeignSource
 from triggers.events.readers.foreign_times import RawTimes
 from triggers.events.readers.object_lists import ObjectLists, Where, packed_slots
 from triggers.events.readers.sum_lists import put_quantity

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from triggers.events.formats import ARROW_FILE_MAGIC, first_bytes
-from triggers.events.readers.tables import FileColumns, TableSource, damage_told
+from triggers.events.readers.damage import ARROW_ERRORS, damage_told
+from triggers.events.readers.tables import FileColumns, TableSource
 
 
 class ArrowIpcSource(TableSource):
@@ -25,7 +26,7 @@ class ArrowIpcSource(TableSource):
     def _count(self, path: Path, columns: FileColumns) -> int | None:
         if not _is_file_format(path):
             return None
-        with damage_told(path, self.format_name), _open(path) as reader:
+        with damage_told(path, self.format_name, ARROW_ERRORS), _open(path) as reader:
             n_rows = 0
             for batch in _batches(reader):
                 n_rows += batch.num_rows

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from triggers.errors import FileMissing, FileUnreadable, L1ChainError
 from triggers.events.crossings import STRANGER_SPACING, batch_of
 from triggers.events.formats import files_name, first_bytes
 from triggers.events.lacking import NEIGHBOURS, lacking_sentences
+from triggers.events.readers.damage import damage_told, told_as_damage
 from triggers.events.readers.foreign_times import KeptTimes, RawTimes, kept_times, time_columns, time_sentences
 from triggers.events.source import SourceInfo
 
@@ -94,13 +93,8 @@ class ForeignSource(ABC):
 
     def _told(self, path: Path, chunks: Iterator[_AnyChunk]) -> Iterator[_AnyChunk]:
         """The chunks that hold anything; only what goes wrong in getting them is told as the file's damage."""
-        while True:
-            with damage_told(path, self.format_name):
-                chunk = next(chunks, None)
-            if chunk is None:
-                return
-            if chunk.times.n:
-                yield chunk
+        told = told_as_damage(path, self.format_name, chunks)
+        return (chunk for chunk in told if chunk.times.n)
 
     @cached_property
     def kept(self) -> KeptTimes:
@@ -143,25 +137,6 @@ class ForeignSource(ABC):
     @abstractmethod
     def _chunks(self, path: Path, n_rows: int) -> Iterator[Chunk]:
         """The file's crossings, not many more than `n_rows` at a time."""
-
-
-@contextmanager
-def damage_told(path: Path, format_name: str) -> Iterator[None]:
-    """Turns whatever a library raises on a damaged file into one sentence.
-
-    Raises:
-        FileMissing: the file is not there (any more).
-        FileUnreadable: it is damaged, of another kind, or may not be read.
-    """
-    try:
-        yield
-    except L1ChainError:
-        raise
-    except FileNotFoundError:
-        raise FileMissing(path, "event file") from None
-    except Exception as error:  # on damaged bytes, uproot and h5py raise errors of any class
-        reason = str(error).strip().split("\n", 1)[0].rstrip(".:") or type(error).__name__
-        raise FileUnreadable(path, f"is no readable {format_name} file ({reason})") from error
 
 
 def pileup_column(values: NDArray[Any]) -> NDArray[np.float32]:

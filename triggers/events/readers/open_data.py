@@ -17,7 +17,8 @@ from triggers.errors import BadValue
 from triggers.events import schema
 from triggers.events.l1_names import L1_NAMES, LACKING_PARTS
 from triggers.events.lacking import NEIGHBOURS, lacking_sums
-from triggers.events.readers.foreign import Chunk, ForeignSource, damage_told, pileup_column
+from triggers.events.readers.damage import damage_told
+from triggers.events.readers.foreign import Chunk, ForeignSource, pileup_column
 from triggers.events.readers.foreign_times import RawTimes
 from triggers.events.readers.object_lists import Where, packed_slots
 from triggers.events.readers.open_data_columns import (

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from triggers.errors import BadValue
 from triggers.events import schema
-from triggers.events.readers.foreign import damage_told
+from triggers.events.readers.damage import damage_told
 from triggers.events.readers.object_lists import Where
 from triggers.events.readers.open_data_columns import single_values
 

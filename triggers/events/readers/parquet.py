@@ -11,12 +11,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from triggers.events.formats import first_bytes
+from triggers.events.readers.damage import ARROW_ERRORS, damage_told, told_as_damage
 from triggers.events.readers.tables import (
     FileColumns,
     TableSource,
-    damage_told,
     event_batch,
-    told_as_damage,
     with_times,
 )
 from triggers.events.readers.time_order import TimeOrder
@@ -41,7 +40,7 @@ class ParquetSource(TableSource):
             return file.schema_arrow
 
     def _count(self, path: Path, columns: FileColumns) -> int | None:
-        with damage_told(path, self.format_name), _open(path) as file:
+        with damage_told(path, self.format_name, ARROW_ERRORS), _open(path) as file:
             n_rows = int(file.metadata.num_rows)
             if "context" not in columns.known:
                 return n_rows
@@ -63,7 +62,7 @@ class ParquetSource(TableSource):
         """
         total = 0
         for path in self._paths:
-            with damage_told(path, self.format_name), _open(path) as file:
+            with damage_told(path, self.format_name, ARROW_ERRORS), _open(path) as file:
                 total += int(file.metadata.num_rows)
         return total
 
@@ -77,7 +76,7 @@ class ParquetSource(TableSource):
         order, row = TimeOrder(), 0
         # A file without times still has rows, which its first column tells.
         names = tuple(name for name in _TIMES if name in columns.known) or columns.known[:1]
-        for raw in told_as_damage(path, self.format_name, self._raw_batches(path, names, n_rows)):
+        for raw in told_as_damage(path, self.format_name, self._raw_batches(path, names, n_rows), ARROW_ERRORS):
             if raw.num_rows:
                 found = with_times(raw, path, row, row)
                 batch = pa.RecordBatch.from_arrays([found[name] for name in _TIMES], _TIMES)
@@ -94,7 +93,7 @@ class ParquetSource(TableSource):
             FileUnreadable, BadValue: as `batches` does.
         """
         (path,), (columns,) = self._paths, self._columns
-        with damage_told(path, self.format_name), _open(path) as file:
+        with damage_told(path, self.format_name, ARROW_ERRORS), _open(path) as file:
             sizes = [file.metadata.row_group(k).num_rows for k in range(file.metadata.num_row_groups)]
             ends = list(accumulate(sizes))
             chosen = [k for k, end in enumerate(ends) if end > first and end - sizes[k] < stop]
@@ -102,7 +101,7 @@ class ParquetSource(TableSource):
             raws = file.iter_batches(
                 batch_size=n_rows, row_groups=chosen, columns=list(columns.known), use_threads=False
             )
-            for whole in told_as_damage(path, self.format_name, raws):
+            for whole in told_as_damage(path, self.format_name, raws, ARROW_ERRORS):
                 begin, end = max(first - row, 0), min(stop - row, whole.num_rows)
                 if begin < end:
                     raw = whole.select(list(columns.known)).slice(begin, end - begin)

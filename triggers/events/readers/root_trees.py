@@ -12,7 +12,7 @@ import uproot
 from numpy.typing import NDArray
 
 from triggers.errors import BadValue, FileUnreadable
-from triggers.events.readers.foreign import damage_told
+from triggers.events.readers.damage import damage_told
 from triggers.events.readers.object_lists import ObjectLists, Where
 
 _TREES: Final = (uproot.TTree, uproot.behaviors.RNTuple.HasFields)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from triggers.errors import BadValue, FileMissing, FileUnreadable, L1ChainError, SchemaMismatch
+from triggers.errors import BadValue, SchemaMismatch
 from triggers.events import schema
 from triggers.events.crossings import batch_of, stranger_slots
 from triggers.events.formats import files_name
 from triggers.events.notes import Notes, notes_of
+from triggers.events.readers.damage import ARROW_ERRORS, damage_told, told_as_damage
 from triggers.events.readers.time_order import TimeOrder
 from triggers.events.source import SourceInfo
 
@@ -136,7 +136,9 @@ class TableSource(ABC):
         order, n_before = TimeOrder(), 0
         for path, columns in zip(self._paths, self._columns, strict=True):
             row = 0
-            for raw in told_as_damage(path, self.format_name, self._raw_batches(path, columns.known, n_rows)):
+            for raw in told_as_damage(
+                path, self.format_name, self._raw_batches(path, columns.known, n_rows), ARROW_ERRORS
+            ):
                 if raw.num_rows == 0:
                     continue
                 batch = event_batch(raw, path, row, n_before + row)
@@ -147,7 +149,7 @@ class TableSource(ABC):
 
     def _file_columns(self, path: Path) -> FileColumns:
         # Arrow decodes names only when they are asked for: damaged ones show up here.
-        with damage_told(path, self.format_name):
+        with damage_told(path, self.format_name, ARROW_ERRORS):
             return file_columns(path, self._schema(path))
 
     @abstractmethod
@@ -169,35 +171,6 @@ def _check_same(path: Path, columns: FileColumns, first_path: Path, first: FileC
             has, lacks = (path, first_path) if name in columns.known else (first_path, path)
             what = f"lacks the column '{name}' that {has} has"
             raise BadValue(lacks, what, "read the files apart, or convert one with `l1chain events convert --without`")
-
-
-@contextmanager
-def damage_told(path: Path, format_name: str) -> Iterator[None]:
-    """Turns what Arrow raises on a damaged file into one sentence.
-
-    Raises:
-        FileMissing: the file is not there (any more).
-        FileUnreadable: it is damaged, of another kind, or may not be read.
-    """
-    try:
-        yield
-    except L1ChainError:
-        raise
-    except FileNotFoundError:
-        raise FileMissing(path, "event file") from None
-    except (pa.ArrowException, OSError, ValueError, TypeError, MemoryError, OverflowError) as error:
-        reason = str(error).strip().split("\n", 1)[0].rstrip(".") or type(error).__name__
-        raise FileUnreadable(path, f"is no readable {format_name} file ({reason})") from error
-
-
-def told_as_damage(path: Path, format_name: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same batches; only what goes wrong in getting them is told as the file's damage."""
-    while True:
-        with damage_told(path, format_name):
-            batch = next(batches, None)
-        if batch is None:
-            return
-        yield batch
 
 
 def event_batch(raw: pa.RecordBatch, path: Path, first_row: int, first_crossing: int) -> pa.RecordBatch:
