@@ -26,6 +26,11 @@ class L1ChainError(Exception):
         self.where, self.what, self.remedy = str(where), what, remedy
         super().__init__(" ".join(f"{self.where}: {what}; {remedy}".splitlines()))
 
+    @property
+    def parts(self) -> dict[str, str]:
+        """Where, what and remedy apart, as messages between services and answers to commands carry them."""
+        return {"where": self.where, "what": self.what, "remedy": self.remedy}
+
 
 class FileMissing(L1ChainError):
     """A path that is not there."""

@@ -52,7 +52,7 @@ class Orders:
         try:
             order = checked_order(payload, self._operators, now_s)
         except CommandRefused as error:
-            answer = Answer(id="", ok=False, error=_told(error))
+            answer = Answer(id="", ok=False, error=error.parts)
             self._audit({"refused": True}, answer)
             return None, answer
         if order.id not in self._answers:
@@ -74,14 +74,14 @@ class Orders:
                     return known[1] if known else Answer(id=order.id, ok=True, result=self._start(order))
             result = self._ask(order)
         except L1ChainError as error:
-            return Answer(id=order.id, ok=False, error=_told(error))
+            return Answer(id=order.id, ok=False, error=error.parts)
         return Answer(id=order.id, ok=True, result=result)
 
     def _ask(self, order: Order) -> Any:
         client = self._running()
         if client is None:
             error = CommandRefused("came, but no run is running", "start one first")
-            self._audit(order.model_dump(), Answer(id=order.id, ok=False, error=_told(error)))
+            self._audit(order.model_dump(), Answer(id=order.id, ok=False, error=error.parts))
             raise error
         return client.ask(order.command, order.arguments, PATIENCE_S, request_id=order.id, who=f"mqtt:{order.who}")
 
@@ -95,7 +95,7 @@ class Orders:
             with (self._runs / "started.log").open("ab") as log:
                 process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # noqa: S603 (ours)
         except L1ChainError as error:
-            self._audit(order.model_dump(), Answer(id=order.id, ok=False, error=_told(error)))
+            self._audit(order.model_dump(), Answer(id=order.id, ok=False, error=error.parts))
             raise
         self._started.append(process)
         result = {"pid": process.pid, "configuration": path.name}
@@ -118,7 +118,3 @@ class Orders:
         self._runs.mkdir(parents=True, exist_ok=True)
         with (self._runs / AUDIT_FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
-
-
-def _told(error: L1ChainError) -> dict[str, str]:
-    return {"where": error.where, "what": error.what, "remedy": error.remedy}

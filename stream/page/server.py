@@ -186,7 +186,7 @@ class _Command(_Handler):
             result = await asyncio.to_thread(self._desk.obey, self.request.body)
         except L1ChainError as error:
             self.set_status(403 if isinstance(error, CommandRefused) else 200)
-            told = {"where": error.where, "what": error.what, "remedy": error.remedy}
+            told = error.parts
             self.tell(json.dumps({"ok": False, "error": told}).encode())
         else:
             self.tell(json.dumps({"ok": True, "result": result}).encode())

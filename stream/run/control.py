@@ -129,7 +129,7 @@ class Control:
         try:
             request = validated(payload, "control", Request)
         except L1ChainError as error:
-            self._send([sender], {"id": str(payload.get("id", "")), "ok": False, "error": _told(error)})
+            self._send([sender], {"id": str(payload.get("id", "")), "ok": False, "error": error.parts})
             return
         if request.id in self._answers:
             answer = self._answers[request.id]
@@ -158,7 +158,7 @@ class Control:
 
     def _settle(self, request: Request, outcome: dict[str, Any] | L1ChainError, is_audited: bool) -> None:
         is_error = isinstance(outcome, L1ChainError)
-        told = {"error": _told(outcome)} if isinstance(outcome, L1ChainError) else {"result": outcome}
+        told = {"error": outcome.parts} if isinstance(outcome, L1ChainError) else {"result": outcome}
         answer = {"id": request.id, "ok": not is_error, **told}
         if is_audited:
             self._audit(request, answer)
@@ -191,7 +191,3 @@ def write_private(path: Path, content: bytes) -> None:
         write_all(descriptor, content)
     finally:
         os.close(descriptor)
-
-
-def _told(error: L1ChainError) -> dict[str, str]:
-    return {"where": error.where, "what": error.what, "remedy": error.remedy}

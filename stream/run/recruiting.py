@@ -63,7 +63,7 @@ class Recruiter:
             joined = self._members.adopt(stage).peer
             told = self._order | {"service": joined.name, "incarnation": joined.incarnation}
         except L1ChainError as error:
-            told = {"error": {"where": error.where, "what": error.what, "remedy": error.remedy}}
+            told = {"error": error.parts}
         answer = [Header(Kind.WELCOME, NO_RUN).pack(), pack_json(told)]
         if joined is not None:
             answer.append(self._menu.read_bytes())

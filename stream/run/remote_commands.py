@@ -115,4 +115,4 @@ def _inner_id(peer: Peer, number: str) -> str:
 
 
 def _told(error: L1ChainError) -> dict[str, str]:
-    return {"where": error.where, "what": error.what, "remedy": "ask who gives rights: `l1chain keys allow`"}
+    return error.parts | {"remedy": "ask who gives rights: `l1chain keys allow`"}

@@ -148,7 +148,7 @@ class Service(ABC):
         """Tell that a change can be made, or why it cannot."""
         answer: dict[str, Any] = {"id": change.id}
         if error is not None:
-            answer["error"] = {"where": error.where, "what": error.what, "remedy": error.remedy}
+            answer["error"] = error.parts
         self.tell(Kind.PREPARED, answer)
 
     def change(self, change: Change) -> None:  # noqa: B027 — most services have nothing that changes
@@ -256,7 +256,7 @@ class Service(ABC):
         self.failure = error
         payload: dict[str, Any] = {"message": str(error) or type(error).__name__}
         if isinstance(error, L1ChainError):
-            payload |= {"where": error.where, "what": error.what, "remedy": error.remedy}
+            payload |= error.parts
         payload["is_input"] = isinstance(error, L1ChainError) and not isinstance(error, RunFailed | ProtocolError)
         payload["traceback"] = traceback.format_exc()
         self.tell(Kind.FAILED, payload)
