@@ -25,6 +25,7 @@ from firmware.imports.compiled import ImportedBackend
 from firmware.imports.triggerflow import EMULATOR_FILE, TriggerflowBackend
 from models.backends.fixed import given_codes, given_numbers
 from models.backends.protocol import Backend, CostlyFactory
+from models.backends.version_backend import VersionBackend
 from models.errors import BackendLimit
 from models.inputs import Columns, InputTable, fill_inputs, input_table, n_crossings
 from models.network import Network
@@ -88,7 +89,7 @@ class Library:
         return outputs
 
 
-class CsimBackend:
+class CsimBackend(VersionBackend):
     """Scores crossings with the C simulation of a version's `network.json`; belongs to one thread."""
 
     def __init__(self, version: LoadedVersion, settings: BuildSettings = DEFAULT_SETTINGS) -> None:
@@ -101,19 +102,10 @@ class CsimBackend:
         Raises:
             FirmwareError, BackendLimit, FileNotListed, NetworkInvalid, UnknownName, BadValue: as `open_csim`.
         """
-        self._version: Final = version
+        super().__init__(version)
         self.network: Final = version.network
         self.project: Final = hls_project(self.network, version.manifest.name, version.manifest.version, settings)
         self._library: Final = Library(compiled(self.project))
-
-    @property
-    def needed_columns(self) -> tuple[str, ...]:
-        """The columns of the event format that `score` reads.
-
-        Raises:
-            InputsInvalid: an input cannot be made of packed words.
-        """
-        return self._version.layout.columns
 
     @cached_property
     def _table(self) -> InputTable:

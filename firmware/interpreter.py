@@ -13,6 +13,7 @@ from firmware.ports import Ports, port_types
 from firmware.rtl_errors import NotLogic
 from models.backends.fixed import given_numbers
 from models.backends.protocol import Backend, CostlyFactory
+from models.backends.version_backend import VersionBackend
 from models.fixed_point import FLOAT_BITS, FixedPoint
 from models.inputs import Columns, hardware_inputs
 from models.network import Network
@@ -36,7 +37,7 @@ def open_interpreter(version: LoadedVersion) -> Backend:
     return InterpreterBackend(version)
 
 
-class InterpreterBackend:
+class InterpreterBackend(VersionBackend):
     """Scores crossings with the logic that a version's `network.json` becomes; belongs to one thread.
 
     Inputs from packed words go through logic whose ports are as wide as their fields, which is a quarter quicker.
@@ -50,20 +51,11 @@ class InterpreterBackend:
             NetworkInvalid, UnknownName, BadValue: it is damaged.
             NotLogic: a layer is no sum of shifts, or a number is wider than the interpreter's.
         """
-        self._version: Final = version
+        super().__init__(version)
         self.network: Final = version.network
         if self.network.given_type.bits not in FLOAT_BITS:
             raise NotLogic(self.network.name, f"its inputs are wider than {FLOAT_BITS[-1]} bits")
         self._declared: Final = _program(self.network, port_types(version, Ports.DECLARED))
-
-    @property
-    def needed_columns(self) -> tuple[str, ...]:
-        """The columns of the event format that `score` reads.
-
-        Raises:
-            InputsInvalid: an input cannot be made of packed words.
-        """
-        return self._version.layout.columns
 
     def score(self, columns: Columns) -> NDArray[np.int32]:
         """The menu's score integer of each crossing, `(n,) int32`, from packed words.

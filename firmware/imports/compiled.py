@@ -20,8 +20,8 @@ from firmware.imports.bundle import BUNDLE_FILE, UNITS_FOLDER, include_folders
 from firmware.imports.errors import ArchiveUnsafe, ProjectInvalid
 from firmware.worker import NativeWorker, WorkerLimits
 from models.backends.fixed import checked_numbers, given_codes
+from models.backends.version_backend import VersionBackend
 from models.fixed_point import FLOAT_BITS, FixedPoint, Overflow, Rounding
-from models.inputs import Columns, hardware_inputs
 from models.repository import LoadedVersion
 
 COMPILE_SECONDS: Final = 300.0
@@ -126,7 +126,7 @@ def _type(numbers: list[int], where: str | Path) -> FixedPoint:
     return FixedPoint(bits, integer_bits, bool(signed), list(Rounding)[rounding], list(Overflow)[overflow])
 
 
-class ImportedBackend:
+class ImportedBackend(VersionBackend):
     """Scores crossings with a version's imported native code, in a worker process of this backend's own."""
 
     def __init__(self, version: LoadedVersion, limits: WorkerLimits | None = None) -> None:
@@ -137,28 +137,10 @@ class ImportedBackend:
             ArchiveUnsafe, FirmwareError: it is damaged, does not compile, or crashes.
         """
         where = version.folder / BUNDLE_FILE
-        self._version = version
+        super().__init__(version)
         library = compiled(unpacked(version.file(BUNDLE_FILE, "backend hls4ml"), where))
         self.facts: Final = read_facts(library, where, limits)
         self._worker: Final = worker_of(library, SCORE_FUNCTION, self.facts, limits or WorkerLimits())
-
-    @property
-    def needed_columns(self) -> tuple[str, ...]:
-        """The columns of the event format that `score` reads.
-
-        Raises:
-            InputsInvalid: an input cannot be made of packed words.
-        """
-        return self._version.layout.columns
-
-    def score(self, columns: Columns) -> NDArray[np.int32]:
-        """The menu's score integer of each crossing, `(n,) int32`, from packed words.
-
-        Raises:
-            InputsInvalid: an input cannot be made of packed words, or a column is not of the event format's shape.
-            WorkerFailed: the code crashed or never ended.
-        """
-        return self.score_inputs(hardware_inputs(self._version.layout, columns)).astype(np.int32)
 
     def score_inputs(self, inputs: ArrayLike) -> NDArray[np.int64]:
         """The menu's score integer `(n,) int64` of inputs `(n, n_inputs)` in hardware units.

@@ -26,10 +26,10 @@ from firmware.imports.triggerflow_metadata import (
 )
 from firmware.worker import NativeWorker, WorkerLimits
 from models.backends.fixed import checked_numbers
+from models.backends.version_backend import VersionBackend
 from models.errors import ManifestInvalid
 from models.float_importing import float_keys, read_float_manifest, reference_layout
 from models.importing import NATIVE_CODE_BACKEND, SEED, ImportedVersion, NewVersion, Reference, write_version
-from models.inputs import Columns, hardware_inputs
 from models.manifest import MANIFEST_FILE, Manifest
 from models.reference import inputs_to_compare
 from models.repository import LoadedVersion
@@ -120,7 +120,7 @@ def import_archive(
     return write_version(new, keys, {EMULATOR_FILE: emulator}, reference, [NATIVE_CODE_BACKEND])
 
 
-class TriggerflowBackend:
+class TriggerflowBackend(VersionBackend):
     """Scores crossings with a version's `triggerflow` emulator, in a worker process of this backend's own."""
 
     def __init__(
@@ -135,7 +135,8 @@ class TriggerflowBackend:
         stated = version.manifest
         if stated.inputs is None or stated.score is None:
             raise ManifestInvalid(version.folder / MANIFEST_FILE, f"states no inputs and score of {EMULATOR_FILE}")
-        self._version, self._inputs, self._score = version, stated.inputs, stated.score
+        super().__init__(version)
+        self._inputs, self._score = stated.inputs, stated.score
         emulator = _stored(version.file(EMULATOR_FILE, "backend hls4ml"))
         limits = limits or WorkerLimits()
         n_inputs = len(stated.inputs.listed)
@@ -149,24 +150,6 @@ class TriggerflowBackend:
             output_dtype=np.float32,
             limits=limits,
         )
-
-    @property
-    def needed_columns(self) -> tuple[str, ...]:
-        """The columns of the event format that `score` reads.
-
-        Raises:
-            InputsInvalid: an input cannot be made of packed words.
-        """
-        return self._version.layout.columns
-
-    def score(self, columns: Columns) -> NDArray[np.int32]:
-        """The menu's score integer of each crossing, `(n,) int32`, from packed words.
-
-        Raises:
-            InputsInvalid: an input cannot be made of packed words, or a column is not of the event format's shape.
-            WorkerFailed: the code crashed or never ended.
-        """
-        return self.score_inputs(hardware_inputs(self._version.layout, columns)).astype(np.int32)
 
     def score_inputs(self, inputs: ArrayLike) -> NDArray[np.int64]:
         """The menu's score integer `(n,) int64` of inputs `(n, n_inputs)` in hardware units.

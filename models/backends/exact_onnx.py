@@ -17,6 +17,7 @@ from models.backends.onnx import OnnxBackend
 from models.backends.onnx_graph import INPUT_NAME, onnx_network
 from models.backends.onnx_session import session_options
 from models.backends.protocol import Backend
+from models.backends.version_backend import VersionBackend
 from models.inputs import Columns, InputTable, fill_inputs, input_table, n_crossings
 from models.network import NETWORK_FILE, Network
 from models.repository import LoadedVersion
@@ -63,7 +64,7 @@ class OnnxScorer:
         )
 
 
-class ExactOnnxBackend:
+class ExactOnnxBackend(VersionBackend):
     """Scores crossings with a version's `network.json`, in ONNX Runtime; belongs to one thread."""
 
     def __init__(self, version: LoadedVersion, block_rows: int = 8192) -> None:
@@ -78,19 +79,10 @@ class ExactOnnxBackend:
             NetworkInvalid, UnknownName, BadValue: it is damaged.
             BackendLimit: a number needs more than 63 bits, or a layer too many nodes.
         """
-        self._version: Final = version
+        super().__init__(version)
         self.network: Final = version.network
         self._scorer: Final = OnnxScorer(self.network)
         self._block: Final = np.empty((block_rows, self.network.n_inputs), self._scorer.graph.input_dtype)
-
-    @property
-    def needed_columns(self) -> tuple[str, ...]:
-        """The columns of the event format that `score` reads.
-
-        Raises:
-            InputsInvalid: an input cannot be made of packed words.
-        """
-        return self._version.layout.columns
 
     @cached_property
     def _table(self) -> InputTable:

@@ -11,10 +11,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.backends.version_backend import VersionBackend
 from models.errors import InputsInvalid
 from models.fixed_codes import Integers, aligned, convert, convert_elements, geometric_mean_code, zero_padded
 from models.fixed_point import FixedPoint
-from models.inputs import Columns, hardware_inputs
 from models.intervals import integer_bits
 from models.network import Network
 from models.network_layers import (
@@ -49,7 +49,7 @@ Codes = dict[str, Integers]
 Tensors = Mapping[str, Tensor]
 
 
-class FixedBackend:
+class FixedBackend(VersionBackend):
     """Scores crossings with a version's `network.json`, in exact integers; may be shared by threads."""
 
     def __init__(self, version: LoadedVersion) -> None:
@@ -59,25 +59,8 @@ class FixedBackend:
             FileNotListed: the version has no `network.json`.
             NetworkInvalid, UnknownName, BadValue: it is damaged.
         """
-        self._version: Final = version
+        super().__init__(version)
         self.network: Final = version.network
-
-    @property
-    def needed_columns(self) -> tuple[str, ...]:
-        """The columns of the event format that `score` reads.
-
-        Raises:
-            InputsInvalid: an input cannot be made of packed words.
-        """
-        return self._version.layout.columns
-
-    def score(self, columns: Columns) -> NDArray[np.int32]:
-        """The menu's score integer of each crossing, `(n,) int32`, from packed words.
-
-        Raises:
-            InputsInvalid: an input cannot be made of packed words, or a column is not of the event format's shape.
-        """
-        return score(self.network, hardware_inputs(self._version.layout, columns)).astype(np.int32)
 
     def score_inputs(self, inputs: ArrayLike) -> NDArray[np.int64]:
         """The menu's score integer `(n,) int64` of inputs `(n, n_inputs)` in hardware units.

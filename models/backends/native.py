@@ -14,6 +14,7 @@ from models.backends.native_kernel import Program, run_program, scratch_for
 from models.backends.native_layout import narrow_rows
 from models.backends.native_program import compile_program
 from models.backends.network_parts import codes_of_values, layers_alone
+from models.backends.version_backend import VersionBackend
 from models.input_rules import InputColumn
 from models.inputs import Columns, InputTable, contiguous, input_table, n_crossings
 from models.network import Network
@@ -54,7 +55,7 @@ class NativeScorer:
         return scores[:n].astype(np.int64)
 
 
-class NativeBackend:
+class NativeBackend(VersionBackend):
     """Scores crossings with a version's `network.json`; belongs to one thread."""
 
     def __init__(self, version: LoadedVersion) -> None:
@@ -65,17 +66,8 @@ class NativeBackend:
             NetworkInvalid, UnknownName, BadValue: it is damaged.
             BackendLimit: the network has a layer, or numbers, that the kernel cannot compute exactly.
         """
-        self._version: Final = version
+        super().__init__(version)
         self._scorer: Final = NativeScorer(version.network)
-
-    @property
-    def needed_columns(self) -> tuple[str, ...]:
-        """The columns of the event format that `score` reads.
-
-        Raises:
-            InputsInvalid: an input cannot be made of packed words.
-        """
-        return self._version.layout.columns
 
     @cached_property
     def _table(self) -> InputTable:

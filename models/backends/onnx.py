@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 
 from models.backends.onnx_session import session_options
+from models.backends.version_backend import VersionBackend
 from models.errors import InputsInvalid, ManifestInvalid, NetworkUnreadable
 from models.inputs import Columns, InputLayout, InputTable, fill_inputs, hardware_inputs, input_table, n_crossings
 from models.manifest import MANIFEST_FILE, ONNX_FILE
@@ -28,7 +29,7 @@ _LOAD_ERRORS: Final = (
 )
 
 
-class OnnxBackend:
+class OnnxBackend(VersionBackend):
     """Scores crossings with a version's ONNX graph: network inputs `(n, n_inputs)` in, network outputs out, float32."""
 
     def __init__(self, version: LoadedVersion, block_rows: int = 4096) -> None:
@@ -46,7 +47,7 @@ class OnnxBackend:
         manifest = version.manifest
         if manifest.inputs is None or manifest.score is None:
             raise ManifestInvalid(version.folder / MANIFEST_FILE, f"states no inputs and score of {ONNX_FILE}")
-        self._version: Final = version
+        super().__init__(version)
         self._n_inputs: Final = len(manifest.inputs.listed)
         self._scaling: Final = manifest.inputs.rule
         self._table: Final = _table(version.layout, manifest.inputs.scaling) if manifest.inputs.scaling else None
@@ -54,15 +55,6 @@ class OnnxBackend:
         self._session: Final = _session(version, self._n_inputs)
         self._input_name: Final[str] = self._session.get_inputs()[0].name
         self._block: Final = np.empty((block_rows, self._n_inputs), np.float32)
-
-    @property
-    def needed_columns(self) -> tuple[str, ...]:
-        """The columns of the event format that `score` reads.
-
-        Raises:
-            InputsInvalid: an input cannot be made of packed words.
-        """
-        return self._version.layout.columns
 
     def score(self, columns: Columns) -> NDArray[np.int32]:
         """The menu's score integer of each crossing, `(n,) int32`, from packed words.
