@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from models.distribution import ScoreDistribution, distribution_of_counts
-from models.evaluation_errors import RateUnreachable
+from models.evaluation_errors import RateUnreachable, TooFewAbove
 from models.evaluation_result import Options, RateKind, RatePoint
 from models.evaluation_sample import ScoredSample
 from models.manifest import Manifest, WorkingPoint
 from models.repository import LoadedVersion, Repository
 from models.repository_changes import add_version
 
+LEAST_ABOVE: Final = 10.0
+"""Effective crossings that a threshold must have above it; its rate is known to a third then."""
 _COUNTS: Final = 1 << 40
 """Weights become counts of this sum, so that parts of them are kept to many digits."""
 
@@ -44,6 +46,17 @@ def calibrated_points(
         for point in points
         if point.kind is kind
     }
+
+
+def check_known(sample: ScoredSample, points: Iterable[RatePoint]) -> None:
+    """Check that enough crossings lie above the thresholds.
+
+    Raises:
+        TooFewAbove: fewer than `LEAST_ABOVE` effective ones lie above one.
+    """
+    for point in points:
+        if point.effective < LEAST_ABOVE:
+            raise TooFewAbove(sample.name, sample.n_crossings, point.target_hz, point.effective, LEAST_ABOVE)
 
 
 def check_reachable(label: str, points: Mapping[str, WorkingPoint], names: Mapping[float, str], largest: int) -> None:

@@ -39,7 +39,13 @@ def calibrate(
 ) -> None:
     """Find thresholds for rates on zero bias, and write them into a new version as its working points."""
     from models.evaluation import rate_points
-    from models.evaluation_calibration import add_calibrated, calibrated_points, check_reachable, weighted_distribution
+    from models.evaluation_calibration import (
+        add_calibrated,
+        calibrated_points,
+        check_known,
+        check_reachable,
+        weighted_distribution,
+    )
     from models.evaluation_result import LEAST_EFFECTIVE, Options, RateKind
     from models.evaluation_sample import score_sample
     from models.evaluation_scorers import Arithmetic, Scorer, scorers
@@ -61,6 +67,7 @@ def calibrate(
         sample = score_sample(opened(background, cut_based), columns, cut_based, lambda n: bar.advance(task, n))
     kind = RateKind.PURE if pure else RateKind.TOTAL
     found = [point for point in rate_points(columns[0].name, sample, options) if point.kind is kind]
+    check_known(sample, found)
     points = calibrated_points(names, found, kind, sample, options)
     if columns[0].largest is not None:
         check_reachable(loaded.label, points, names, columns[0].largest)

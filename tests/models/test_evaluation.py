@@ -12,8 +12,14 @@ import numpy as np
 import pytest
 
 from models.evaluation import evaluate, rate_points
-from models.evaluation_calibration import add_calibrated, calibrated_points, check_reachable, weighted_distribution
-from models.evaluation_errors import RateUnreachable, SampleUnfit
+from models.evaluation_calibration import (
+    add_calibrated,
+    calibrated_points,
+    check_known,
+    check_reachable,
+    weighted_distribution,
+)
+from models.evaluation_errors import RateUnreachable, SampleUnfit, TooFewAbove
 from models.evaluation_menu import CutBasedMenu
 from models.evaluation_profiles import Quantity, stability
 from models.evaluation_report import write_report
@@ -240,6 +246,15 @@ def test_a_rate_below_that_of_the_greatest_score_has_no_threshold() -> None:
     points = calibrated_points({1e5: "a"}, rate_points(FIXED, sample, options), RateKind.TOTAL, sample, options)
     with pytest.raises(RateUnreachable, match="more than 100000 Hz of the sample have the greatest score, 10"):
         check_reachable(FIXED, points, {1e5: "a"}, 10)
+
+
+def test_a_rate_that_hardly_a_crossing_lies_above_is_no_working_point() -> None:
+    options = Options((1e3, 1e6))
+    sample = score_sample(background(5000), [fixed_scorer()])
+    low, high = rate_points(FIXED, sample, options)[:2]
+    check_known(sample, [high])
+    with pytest.raises(TooFewAbove, match="of its 5,000 crossings 0 effective ones lie above the threshold of 1000 Hz"):
+        check_known(sample, [low, high])
 
 
 def test_the_reference_distribution_respects_weights() -> None:
