@@ -10,9 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from models.repository import LoadedVersion
-from stream.run.offline import OfflineMenu, decided_rows, exact_backend
+from stream.run.offline import OfflineMenu, columns_of_score, decided_rows, exact_backend
 from triggers.errors import BadValue
-from triggers.events.crossings import column_view
 from triggers.events.source import Source
 from triggers.events.summary import decided_rows as decided_flags
 from triggers.menu.model import Algorithm
@@ -55,6 +54,7 @@ def highest_scores(
 
     Raises:
         ModelError: no backend runs the version.
+        BadValue: the source lacks a column that it reads.
         L1ChainError: the source's content is damaged.
     """
     backend = exact_backend(version)
@@ -62,7 +62,7 @@ def highest_scores(
     first = 0
     for batch in source.batches(_ROWS):
         rows = np.flatnonzero(decided_flags(batch))
-        scores = backend.score({name: column_view(batch.column(name)) for name in backend.needed_columns})[rows]
+        scores = backend.score(columns_of_score(version.label, backend, batch))[rows]
         for k in np.argsort(-scores.astype(np.int64), kind="stable")[:count].tolist():
             entry = (int(scores[k]), -(first + k))
             if len(best) == count and entry <= best[0][:2]:

@@ -77,13 +77,17 @@ class OfflineScores:
         return tuple(self.versions)
 
     def of_rows(self, rows: pa.RecordBatch) -> dict[str, NDArray[np.int32]]:
-        """The score of every row, `(n,) int32`, by each name that conditions use; each version runs once."""
+        """The score of every row, `(n,) int32`, by each name that conditions use; each version runs once.
+
+        Raises:
+            BadValue: a version reads a column that the rows do not have.
+        """
         by_version = {label: self._scored(label, rows) for label in self._backends}
         return {name: by_version[label] for name, label in self.versions.items()}
 
     def _scored(self, label: str, rows: pa.RecordBatch) -> NDArray[np.int32]:
         backend = self._backends[label]
-        columns = _columns(rows, backend.needed_columns)
+        columns = columns_of_score(label, backend, rows)
         if self._muon_phi is MuonPhi.RAW and label.startswith(f"{AXOL1TL}/") and "muon" in columns:
             columns["muon"] = with_raw_phi(columns["muon"])
         return backend.score(columns)
@@ -96,6 +100,18 @@ def exact_backend(version: LoadedVersion) -> Backend:
         ModelError: nothing installed registers it, or the version is damaged.
     """
     return open_backend(version.manifest.backend, version)
+
+
+def columns_of_score(label: str, backend: Backend, rows: pa.RecordBatch) -> dict[str, NDArray[Any]]:
+    """What a version's backend reads of rows.
+
+    Raises:
+        BadValue: the rows do not have a column of it.
+    """
+    if lacking := sorted(set(backend.needed_columns) - set(rows.schema.names)):
+        what = f"{label} reads {', '.join(lacking)}, which these crossings do not have"
+        raise BadValue("scores", what, "give crossings that have it, or with --models a folder without that model")
+    return _columns(rows, backend.needed_columns)
 
 
 def with_raw_phi(muons: NDArray[np.uint64]) -> NDArray[np.uint64]:

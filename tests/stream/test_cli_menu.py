@@ -210,6 +210,16 @@ def test_raw_phi_reaches_the_network_and_nothing_else(menu):
     assert (vertex != raw).any()
 
 
+def test_a_score_of_a_column_that_the_source_lacks_is_an_error_that_says_so(menu, tmp_path):
+    menu.write_text(MENU.replace("axol1tl@production", "cicada@production"))
+    vector = tmp_path / "no-regions.txt"
+    with event_writer(vector) as writer:
+        writer.write(batch_of(rows()))
+    with pytest.raises(BadValue, match=r"cicada/\S+ reads regions, which these crossings do not have"):
+        invoke("evaluate", menu, vector, "--out", tmp_path / "bits.parquet")
+    assert not (tmp_path / "bits.parquet").exists()
+
+
 def test_an_output_that_exists_is_kept(menu, sample, tmp_path):
     out = tmp_path / "bits.parquet"
     out.write_text("mine")
