@@ -7,13 +7,13 @@ kinds of files, as Keras itself lets `.h5` files bring code.
 from __future__ import annotations
 
 import json
-import os
 import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from models.training.tensorflow_loading import load_tensorflow
 from triggers.errors import BadValue, FileMissing, FileUnreadable
 
 LAYERS: Final = frozenset(
@@ -53,8 +53,8 @@ def load_keras(path: Path) -> Any:
         config.pop("compile_config", None)  # not read: the model is not compiled
     for where, entry in _classes(config, "config"):
         _check(path, where, entry)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow says much before it says anything
     try:
+        load_tensorflow()
         import keras
 
         if _HGQ in json.dumps(config):

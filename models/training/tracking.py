@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import time
@@ -94,6 +95,7 @@ def tracked_run(folder: Path, label: str) -> Iterator[TrackedRun]:
         from sqlalchemy.exc import SQLAlchemyError
     except ModuleNotFoundError as error:
         raise ExtraMissing("tracking", error.name or "mlflow-skinny") from None
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # not that it makes its tables
     folder.mkdir(parents=True, exist_ok=True)
     try:
         client = MlflowClient(uri)

@@ -13,6 +13,7 @@ from pydantic import Field
 from models.training.errors import ExtraMissing
 from models.training.recipe import Recipe
 from models.training.settings import TrainingSettings
+from models.training.tensorflow_loading import load_tensorflow
 from triggers.errors import UnknownName
 from triggers.shipped import find_file
 from triggers.strict_yaml import StrictModel, read_yaml, validated
@@ -71,6 +72,7 @@ def recipe(name: str, changes: Mapping[str, Any] = MappingProxyType({})) -> Reci
         raise UnknownName("zoo", "system", name, _SYSTEMS)
     file, class_name = _SYSTEMS[name]
     try:
+        load_tensorflow()
         kind: type[Recipe] = getattr(importlib.import_module(f"models.zoo.{file}"), class_name)
     except ModuleNotFoundError as error:
         raise ExtraMissing(f"training of {name}", error.name or "tensorflow") from None
