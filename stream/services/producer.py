@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -21,13 +21,14 @@ from stream.services.dispatch import Dispatcher, Replica
 from stream.services.gates import Gates, Speed
 from stream.services.held import HeldBatches
 from stream.services.pace import Pace, PacedClock
-from stream.services.plan import Plan, PlanSettings
+from stream.services.plan import PlanSettings
 from stream.services.producer_metrics import ProducerMetrics
 from stream.services.service import Frames, Order, Service
+from stream.services.upcoming import ComingBlock, Upcoming
 from stream.wire.columns import ROWS, ColumnDecoder, check_rows, encode_batch
 from stream.wire.fields import Fields
 from stream.wire.messages import Header, Kind, pack_json
-from stream.wire.shelf import Carrier, Shelf, is_shareable
+from stream.wire.shelf import Shelf, is_shareable
 from stream.wire.transport import Socket, Transport, Wiring
 from triggers.errors import L1ChainError
 from triggers.events.schema import REQUIRED
@@ -75,9 +76,10 @@ class Producer(Service):
         leave: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(peer, wiring, cpu_clock, delivery, leave)
-        self._source, self._settings, self._skipped = source, settings, skipped
+        self._settings, self._source_name = settings, source.info.name
         self._dispatcher = Dispatcher(settings.replicas, delivery.resend_after_s)
         self._gates = Gates()
+        self._upcoming = Upcoming(source, settings.plan, settings.lumi_sections, self._gates, skipped)
         self._clock = PacedClock(settings.pace) if settings.pace else None
         self._origin_ns = 0
         self._clock_starts_at: int | None = None
@@ -89,15 +91,11 @@ class Producer(Service):
         self._combiner_since = 0.0
         self._has_begun = False
         self._held = HeldBatches()
-        self._blocks: Iterator[tuple[int, int, Block]] | None = None
-        self._next_block: tuple[int, int, Block] | None = None
         self._marker: Header | None = None
         self._last_cause: DeadTime | None = None
         self._sequence = 0
         self._lumi_section = 0
         self._produced = 0
-        self._source_ns = 0
-        self._ending: str | None = None
         self._end_sent = 0.0
         self._ticked = time.monotonic()
         self._speed = Speed(self._ticked)
@@ -129,11 +127,11 @@ class Producer(Service):
 
     def drain(self) -> None:
         """Make no further batch."""
-        self._ending = self._ending or "interrupted"
+        self._upcoming.end("interrupted")
 
     def prepare(self, change: Change) -> None:
         """Check that the source has what another version of a model reads."""
-        check_columns(change, self._known_columns, self._source.info.name)
+        check_columns(change, self._known_columns, self._source_name)
 
     def change(self, change: Change) -> None:
         """Send the stage of a model what another version of it reads."""
@@ -161,8 +159,8 @@ class Producer(Service):
         lead = self._speed.lumi_sections_in(
             lead_s, self._settings.plan.crossings_per_lumi_section, self._made_of_lumi_section
         )
-        if self._ending is not None:
-            return {"id": change, "error": f"the run ends ({self._ending})"}
+        if self._upcoming.ending is not None:
+            return {"id": change, "error": f"the run ends ({self._upcoming.ending})"}
         lumi_section = self._gates.agree(change, at if isinstance(at, int) else None, self._lumi_section, lead)
         if lumi_section is None:
             return {"id": change, "error": f"lumi section {at} has begun; the next is {self._lumi_section + 1}"}
@@ -172,7 +170,7 @@ class Producer(Service):
         """Crossings made so far and the CPU time of the source, which is not the chain's."""
         return {
             "produced": self._produced,
-            "source_ns": self._source_ns,
+            "source_ns": self._upcoming.source_ns,
             "lumi_section": self._lumi_section,
             "held": len(self._held),
             "origin_ns": self._clock.origin_ns if self._clock else 0,
@@ -181,9 +179,10 @@ class Producer(Service):
     def poll_ms(self) -> int:
         """Short enough for the next crossings of a paced run."""
         usual_ms = super().poll_ms()
-        if self._clock is None or self._next_block is None:
+        coming = self._upcoming.waiting
+        if self._clock is None or coming is None:
             return usual_ms
-        wait_ms = (self._clock.due_ns(self._end_of(self._next_block)) - time.monotonic_ns()) // 1_000_000
+        wait_ms = (self._clock.due_ns(self._upcoming.end_of(coming)) - time.monotonic_ns()) // 1_000_000
         return int(min(max(wait_ms, 1), usual_ms))
 
     def turn(self) -> None:
@@ -196,8 +195,8 @@ class Producer(Service):
             self._make_due(self._clock)
         for replica, sequence in self._dispatcher.assignments():
             self._send_batch(replica, sequence)
-        if self._ending and not self._end_sent:
-            self._send_end(self._ending)
+        if self._upcoming.ending and not self._end_sent:
+            self._send_end(self._upcoming.ending)
 
     def tick(self) -> None:
         """Send again what is overdue, and give up who is silent."""
@@ -220,8 +219,8 @@ class Producer(Service):
             batch = self._held[sequence]
             if batch.block is None:
                 self._send(self._combiner.identity, [batch.header.pack()])
-        if self._end_sent and now - self._end_sent > self.delivery.resend_after_s and self._ending:
-            self._send_end(self._ending)
+        if self._end_sent and now - self._end_sent > self.delivery.resend_after_s and self._upcoming.ending:
+            self._send_end(self._upcoming.ending)
 
     # Making batches
 
@@ -243,26 +242,26 @@ class Producer(Service):
 
     def _make_all(self) -> None:
         while self._blocked_by_queue() is None:
-            timed = self._peek()
-            if timed is None or self._gates.is_closed(timed[0]):
+            coming = self._peek()
+            if coming is None or self._gates.is_closed(coming.lumi_section):
                 return
-            self._emit(timed)
+            self._emit(coming)
 
     def _make_due(self, clock: PacedClock) -> None:
         if self._clock_starts_at is not None and self._peek() is not None:
             # Not before the first crossings are there: time in which a source is prepared is not the beam's.
             clock.start_at(self._clock_starts_at, time.monotonic_ns())
             self._clock_starts_at = None
-        while (timed := self._peek()) is not None:
-            now_ns, end = time.monotonic_ns(), self._end_of(timed)
+        while (coming := self._peek()) is not None:
+            now_ns, end = time.monotonic_ns(), self._upcoming.end_of(coming)
             if clock.due_ns(end) > now_ns:
                 return
-            cause = DeadTime.PAUSED if self._gates.is_closed(timed[0]) else self._blocked_by_queue()
+            cause = DeadTime.PAUSED if self._gates.is_closed(coming.lumi_section) else self._blocked_by_queue()
             if clock.is_late(end, now_ns):
-                self._count_dead(timed, cause or self._last_cause or DeadTime.SOURCE)
+                self._count_dead(coming, cause or self._last_cause or DeadTime.SOURCE)
             elif cause is None:
                 self._last_cause = None
-                self._emit(timed)
+                self._emit(coming)
             else:
                 self._last_cause = cause
                 return
@@ -275,48 +274,30 @@ class Producer(Service):
             return DeadTime.STAGES if self._dispatcher.is_working else DeadTime.DECISION
         return None
 
-    def _peek(self) -> tuple[int, int, Block] | None:
-        """The next block, if the run has one; otherwise the run ends."""
-        if self._ending is None and self._next_block is None and self._blocks is not None:
-            begun = time.thread_time_ns()
-            try:
-                self._next_block = next(self._blocks)
-            except StopIteration:
-                self._ending = "end of the source"
-            except L1ChainError as error:
-                self.tell_failure(error)
-                self._ending = f"source failed: {error}"
-            finally:
-                self._source_ns += time.thread_time_ns() - begun
-        if self._ending is None and self._next_block is not None:
-            lumi_section, most = self._next_block[0], self._settings.lumi_sections
-            if most is not None and lumi_section > most:
-                self._ending = "all lumi sections"
-            elif self._gates.is_end(lumi_section):
-                self._ending = "stopped"
-        return self._next_block if self._ending is None else None
+    def _peek(self) -> ComingBlock | None:
+        """The next block, if the run has one; a source that fails ends it."""
+        try:
+            return self._upcoming.peek()
+        except L1ChainError as error:
+            self.tell_failure(error)
+            return None
 
-    def _end_of(self, timed: tuple[int, int, Block]) -> int:
-        lumi_section, first, block = timed
-        return (lumi_section - 1) * self._settings.plan.crossings_per_lumi_section + first + block.crossings
-
-    def _emit(self, timed: tuple[int, int, Block]) -> None:
+    def _emit(self, coming: ComingBlock) -> None:
         self._send_marker()
-        lumi_section, first, block = timed
-        header = self._header(Kind.BATCH, lumi_section, first, block.crossings)
-        self._take(replace(header, rows=len(block.rows)), block)
+        header = replace(self._header(Kind.BATCH, coming), rows=len(coming.block.rows))
+        self._take(header, coming.block)
+        self._upcoming.take()
         self._dispatcher.add(header.sequence, time.monotonic())
 
-    def _count_dead(self, timed: tuple[int, int, Block], cause: DeadTime) -> None:
+    def _count_dead(self, coming: ComingBlock, cause: DeadTime) -> None:
         """Let crossings go; neighbouring ones of one cause become one message."""
-        lumi_section, first, block = timed
         marker = self._marker
-        if marker is not None and (marker.lumi_section, marker.cause) == (lumi_section, cause):
-            self._marker = replace(marker, crossings=marker.crossings + block.crossings)
+        if marker is not None and (marker.lumi_section, marker.cause) == (coming.lumi_section, cause):
+            self._marker = replace(marker, crossings=marker.crossings + coming.block.crossings)
         else:
             self._send_marker()
-            self._marker = replace(self._header(Kind.DEAD, lumi_section, first, block.crossings), cause=int(cause))
-        self._next_block = None
+            self._marker = replace(self._header(Kind.DEAD, coming), cause=int(cause))
+        self._upcoming.take()
 
     def _send_marker(self) -> None:
         if self._marker is None or self._combiner is None:
@@ -326,22 +307,20 @@ class Producer(Service):
         self._dispatcher.add_unstaged(marker.sequence, time.monotonic())
         self._send(self._combiner.identity, [marker.pack()])
 
-    def _header(self, kind: Kind, lumi_section: int, first: int, crossings: int) -> Header:
+    def _header(self, kind: Kind, coming: ComingBlock) -> Header:
         return Header(
             kind,
             self.wiring.run,
             self._sequence,
-            first,
+            coming.first,
             time.monotonic_ns(),
-            lumi_section,
-            crossings,
+            coming.lumi_section,
+            coming.block.crossings,
             epoch=self.peer.incarnation,
         )
 
     def _take(self, header: Header, block: Block | None) -> None:
         self._held.add(header, block)
-        if block is not None:
-            self._next_block = None
         self._sequence += 1
         self._lumi_section = header.lumi_section
         self._produced += header.crossings
@@ -410,7 +389,7 @@ class Producer(Service):
         """Begin, or begin again, where a combiner stands."""
         self._combiner, self._combiner_since = combiner, time.monotonic()
         self._end_sent = 0.0
-        if self._blocks is None:
+        if not self._upcoming.has_begun:
             self._begin(position)
         elif position.sequence in self._held or position.sequence == self._sequence:
             self._forget(position.sequence)
@@ -431,7 +410,7 @@ class Producer(Service):
         # What was committed was produced.
         self._produced = crossing
         self._metrics.produced.inc(crossing)
-        self._blocks = _later(self._source, plan, self._skipped, crossing, self._columns, self._held.carrier)
+        self._upcoming.begin(crossing, self._columns, self._held.carrier)
         if self._clock is not None:
             if self._origin_ns:
                 self._clock.start(self._origin_ns)
@@ -483,15 +462,3 @@ class Producer(Service):
                 raise
             return False
         return True
-
-
-def _later(
-    source: Source,
-    settings: PlanSettings,
-    skipped: Callable[[int], Source] | None,
-    crossing: int,
-    columns: Callable[[], tuple[str, ...]],
-    carrier: Carrier,
-) -> Iterator[tuple[int, int, Block]]:
-    """The blocks of a plan that is made with the first of them, when the columns that stages need are known."""
-    yield from Plan(source, settings, columns(), carrier, skipped).blocks(crossing)
