@@ -99,7 +99,7 @@ def test_a_compilation_that_never_ends_is_ended(build) -> None:
             "-fconstexpr-ops-limit=999999999999",
             limits=CompileLimits(seconds=1.0),
         )
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 60
 
 
 def test_memory_and_files_have_limits(build) -> None:

@@ -262,4 +262,4 @@ def test_a_doorkeeper_ends_with_its_context(folder: Path) -> None:
     listener.socket.close(linger=0)
     begun = time.monotonic()
     context.term()
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 60  # it would wait for ever
