@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pyarrow as pa
@@ -18,10 +18,11 @@ from stream.services.cut import Cut
 from stream.services.decision_changes import DecisionTimeline
 from stream.services.delivery import DeliverySettings, Peer, Position
 from stream.services.exported import ExportedAlgorithms, ExportSettings
-from stream.services.fold import Accepted, CombinerSettings, Fold, Result, ResultReader
+from stream.services.fold import Accepted, CombinerSettings, Fold, ResultReader
 from stream.services.hlt import Hlt, without_hlt
 from stream.services.hlt_metrics import HltMetrics
 from stream.services.latency import DurationHistogram
+from stream.services.pending import PendingBatch, PendingBatches
 from stream.services.service import Frames, Order, Service
 from stream.services.shadow_metrics import ShadowMetrics
 from stream.services.sinks.accepted import accepted_batch
@@ -40,15 +41,6 @@ from triggers.menu.evaluate import Evaluator
 _COMMIT_S: Final = 1.0
 """What was decided so long ago is committed, however few batches that are."""
 _REPEAT_S: Final = 0.5
-_FARTHEST: Final = 1 << 16
-"""Batches ahead of the next one that a result may be for: no window is larger."""
-
-
-@dataclass
-class _Pending:
-    header: Header
-    results: dict[str, Result] = field(default_factory=dict)
-    versions: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -87,7 +79,7 @@ class Combiner(Service):
         self._hlt, self._read_out_schema = hlt, without_hlt(files.schema)
         self._reader = ResultReader(settings, evaluator.n_words)
         self._latency = DurationHistogram()
-        self._pending: dict[int, _Pending] = {}
+        self._pending = PendingBatches(settings.stages, self.where)
         self._answers: dict[int, _Answer] = {}
         self._read_out: list[tuple[int, pa.RecordBatch]] = []
         self._barrier: Commit | None = None
@@ -203,15 +195,8 @@ class Combiner(Service):
 
     def turn(self) -> None:
         """Decide what is complete, commit what is due, and end when everything is."""
-        while (pending := self._pending.get(self._fold.position.sequence)) is not None:
-            if not self._is_in_place(pending.header):
-                # Somebody made it up before its turn; the producer sends the real one again.
-                del self._pending[self._fold.position.sequence]
-                self._refusals.refuse(ProtocolError(self.where, "a batch at another place of the run"))
-                break
-            if not self._is_complete(pending):
-                break
-            self._decide(self._pending.pop(self._fold.position.sequence))
+        while (batch := self._next_batch()) is not None:
+            self._decide(batch)
         self._commit()
 
     def tick(self) -> None:
@@ -232,11 +217,12 @@ class Combiner(Service):
 
     # Results and decisions
 
-    def _is_in_place(self, header: Header) -> bool:
-        return Position(header.sequence, header.lumi_section, header.first) == self._fold.position
-
-    def _is_complete(self, pending: _Pending) -> bool:
-        return pending.header.kind is Kind.DEAD or self._stages <= pending.results.keys()
+    def _next_batch(self) -> PendingBatch | None:
+        try:
+            return self._pending.take(self._fold.position)
+        except ProtocolError as error:
+            self._refusals.refuse(error)
+            return None
 
     def _on_result(self, _: bytes, header: Header, frames: Frames) -> None:
         if header.kind is not Kind.RESULT:
@@ -256,7 +242,7 @@ class Combiner(Service):
             return
         # Before it is known to be sound, a result must not say what others of its batch have to agree with.
         result = self._reader.read(stage, header, frames[1:], told.get("version"))
-        pending = self._pending_of(header)
+        pending = self._pending.of(header, self._fold.position)
         if stage in pending.results:
             self._metrics.duplicate_results.inc()
             return
@@ -265,19 +251,7 @@ class Combiner(Service):
             pending.versions.append(str(told["version"]))
         self._metrics.stage_latency(stage, (time.monotonic_ns() - header.sent_ns) / 1e9)
 
-    def _pending_of(self, header: Header) -> _Pending:
-        if header.sequence - self._fold.position.sequence > _FARTHEST:
-            raise ProtocolError(self.where, f"batch {header.sequence}, far ahead of the next one")
-        if header.sequence == self._fold.position.sequence and not self._is_in_place(header):
-            raise ProtocolError(self.where, f"batch {header.sequence} at another place of the run")
-        pending = self._pending.get(header.sequence)
-        if pending is None:
-            pending = self._pending[header.sequence] = _Pending(header)
-        elif replace(pending.header, kind=header.kind) != header:
-            raise ProtocolError(self.where, f"two batches with sequence number {header.sequence}")
-        return pending
-
-    def _decide(self, batch: _Pending) -> None:
+    def _decide(self, batch: PendingBatch) -> None:
         header, now = batch.header, time.monotonic()
         lumi_section, accepted = self._fold.lumi_section, None
         if header.kind is Kind.DEAD:
@@ -340,7 +314,7 @@ class Combiner(Service):
         if header.sequence in self._answers:
             self._answer(self._answers[header.sequence])
         elif header.sequence >= self._fold.position.sequence:
-            self._pending_of(header)
+            self._pending.of(header, self._fold.position)
 
     def _on_events(self, header: Header, frame: Any) -> None:
         answer = self._answers.get(header.sequence)
