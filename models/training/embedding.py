@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
+from models.fixed_point import FixedPoint
 from models.training.augmentations import Augmenter
 from models.training.autoencoders import apply
+from models.training.fake_quantised import FakeQuantisedDense
 from models.training.loop import LOSS, Stage
 from models.training.losses import covariance_term, variance_term, whiteness_term
 from models.training.scaled_inputs import ScaledInputs
 from triggers.strict_yaml import StrictModel
+
+WHITENING: Final = FixedPoint.parse("ap_fixed<12,4,AP_RND_CONV,AP_SAT>")
+"""Of weights and biases of a layer that whitens."""
 
 
 class VicRegWeights(StrictModel):
@@ -74,6 +81,23 @@ class VicRegStage(Stage):
         loss += w.whiteness * whiteness
         terms = {"invariance": invariance, "variance": variance, "covariance": covariance, "whiteness": whiteness}
         return {LOSS: loss, **terms}
+
+
+def whiten(layer: FakeQuantisedDense, embeddings: NDArray[np.float32], *, spread: float, least_variance: float) -> None:
+    """Turn and stretch an embedding so that its mean is 0, its numbers are not correlated and all vary about as much.
+
+    It is a part of the embedding's last layer then, which gets wider weights.
+
+    Args:
+        layer: the last one, without ReLU.
+        embeddings: of zero bias, `(n_crossings, n)`.
+        spread: standard deviation of a direction that varies much.
+        least_variance: added to the variances before, so that directions that hardly vary stay small.
+    """
+    covariance = np.atleast_2d(np.cov(embeddings.T.astype(np.float64)))
+    variances, directions = np.linalg.eigh(covariance + least_variance * np.eye(len(covariance)))
+    matrix = directions * (spread / np.sqrt(variances)) @ directions.T
+    layer.follow(matrix, -embeddings.mean(axis=0, dtype=np.float64) @ matrix, WHITENING)
 
 
 def projector_layers(widths: Sequence[int]) -> list[keras.layers.Layer]:

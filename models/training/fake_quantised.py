@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 from models.fixed_point import FixedPoint, Rounding
 from models.training.dense_layer import BIASES, WEIGHTS, ConvLayer, DenseLayer
@@ -100,6 +101,19 @@ class FakeQuantisedDense(FakeQuantised):
 
     def _sums(self, inputs: Any, kernel: Any) -> Any:
         return ops.matmul(inputs, kernel)
+
+    def follow(self, matrix: NDArray[np.float64], offset: NDArray[np.float64], constants: FixedPoint) -> None:
+        """From now on the outputs, before rounding, are what they were · `matrix` + `offset`.
+
+        Args:
+            matrix: `(n_outputs, n_outputs)`.
+            offset: `(n_outputs,)`.
+            constants: new type of weights and biases.
+        """
+        kernel, bias = self._constants()
+        self._kernel.assign((kernel @ matrix).astype(np.float32))
+        self._bias.assign((bias @ matrix + offset).astype(np.float32))
+        self.types = replace(self.types, weight=constants, bias=constants)
 
     def exported(self) -> DenseLayer:
         """The layer as it computes, free of Keras."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -14,11 +15,14 @@ from models.layouts import LayoutName, named_elements, named_layout
 from models.scaling import InputScaling
 from models.training.data import TrainingData
 from models.training.errors import TrainingDataUnfit
+from triggers.errors import BadValue
 
 UNSCALED: Final = FixedPoint.parse("ap_fixed<18,13>")
 _CENTRAL: Final = (16, 50, 84)
 _MOMENTA: Final = ("pt", "et")
 _LEAST_SHIFT: Final = -1
+_STEP_GEV: Final = MappingProxyType({"hw": 0.5, "hw >> 1": 1.0})
+"""Of momenta, by the unit that a list has them in."""
 LEAST_PRESENT: Final = 100
 """Crossings with an object from which quantiles of its quantities are taken."""
 
@@ -47,6 +51,7 @@ def quantile_scaling(
     *,
     allow_constant: bool,
     momentum_shift: Mapping[str, int] = MappingProxyType({}),
+    momentum_limit_gev: Mapping[str, float] = MappingProxyType({}),
 ) -> InputScaling:
     """Median and half of the central 68 % of each input, where its object is present, as offset and power of two.
 
@@ -57,8 +62,11 @@ def quantile_scaling(
         network_input: type of the scaled inputs.
         allow_constant: inputs that do not vary are scaled by 1, instead of an error.
         momentum_shift: by object, the power of two that its momenta are divided by, instead of that of the quantiles.
+        momentum_limit_gev: by object, where its momenta end: instead of the median the offset is what makes this the
+            end of `network_input`.
 
     Raises:
+        BadValue: a limit cannot be the end of `network_input`, which has no room for 0 then.
         TrainingDataUnfit: no object of a kind is present, or a quantity of present objects does not vary.
     """
     momentum, elements = momentum_inputs(data.layout), named_elements(data.layout)
@@ -73,9 +81,26 @@ def quantile_scaling(
             largest = max(abs(value) for value in place.field.allowed) if place.field.bits else 0
             found[key] = _scale(present, _LEAST_SHIFT if 2 * largest <= UNSCALED.range[1] else 0)
         offset, shift = found[key]
-        scales.append((offset, momentum_shift.get(element.object, shift) if i == momentum[i] else shift))
+        if i == momentum[i]:
+            shift = momentum_shift.get(element.object, shift)
+            if element.object in momentum_limit_gev:
+                limit = round(momentum_limit_gev[element.object] / _STEP_GEV[element.unit])
+                offset = _offset_of_limit(limit, shift, network_input, element.object)
+        scales.append((offset, shift))
     offsets, shifts = zip(*scales, strict=True)
     return InputScaling(unscaled_type=UNSCALED, network_input_type=network_input, offset=offsets, shift=shifts)
+
+
+def _offset_of_limit(limit: int, shift: int, network_input: FixedPoint, name: str) -> int:
+    """The offset by which a momentum of `limit`, in the list's unit, is scaled to the end of the type."""
+    reach = math.ldexp(1.0, network_input.integer_bits - network_input.signed + shift)
+    offset = limit - math.floor(reach)
+    least = math.ldexp(network_input.range[0], shift)
+    if offset != limit - reach or -offset < least:
+        room = math.floor(reach - least)
+        what = f"is {limit} in the list's unit; scaled by 2^-{shift}, momenta have room for {room} in {network_input}"
+        raise BadValue(f"momentum_limit_gev of '{name}'", what, "give a larger momentum_shift or a smaller limit")
+    return offset
 
 
 def _scale(present: NDArray[np.int16], least_shift: int) -> tuple[int, int]:

@@ -6,12 +6,13 @@ from typing import Annotated, Any, ClassVar, Final
 
 import keras
 import tensorflow as tf
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from models.fixed_point import FixedPoint, FixedPointText
 from models.layouts import LayoutName
 from models.training.autoencoders import VaeStage, VariationalAutoencoder, apply, mean_squared_error
 from models.training.data import TrainingData
+from models.training.embedding import whiten
 from models.training.fake_quantised import FakeQuantisedDense, LayerTypes
 from models.training.loop import Trainer
 from models.training.networks import INPUT, NetworkWriter, exact_squares_type
@@ -35,6 +36,8 @@ class Axol1tlV5(VicRegRecipe):
         latent: numbers of the latent space.
         beta: weight of the divergence; the reconstruction has 1 − β.
         autoencoder_epochs: passes over the crossings.
+        least_variance: whiten the frozen embedding to `spread`, with this added to its variances (units of the
+            embedding squared); None: leave it as it is.
         embedding_type: of the embedding; without sign: ReLU. Where it ends, large numbers count no more.
         autoencoder_weight_type: of the weights of the autoencoder.
         autoencoder_bias_type: of its biases.
@@ -48,9 +51,18 @@ class Axol1tlV5(VicRegRecipe):
     latent: Width = 4
     beta: Annotated[float, Field(ge=0, le=1)] = 0.5
     autoencoder_epochs: Annotated[int, Field(ge=1)] = 8
+    least_variance: Annotated[float, Field(ge=0.01, le=100)] | None = None
     embedding_type: FixedPointText = EMBEDDING
     autoencoder_weight_type: FixedPointText = WEIGHTS
     autoencoder_bias_type: FixedPointText = BIASES
+
+    @model_validator(mode="after")
+    def _no_relu_is_whitened(self) -> Axol1tlV5:
+        if self.least_variance is not None and not self.embedding_type.signed:
+            raise ValueError(
+                f"least_variance whitens the embedding, which needs a signed type; {self.embedding_type} is a ReLU"
+            )
+        return self
 
     def fit(self, data: TrainingData, trainer: Trainer) -> Fitted:
         """Train the embedding, freeze it, train the autoencoder on it."""
@@ -59,6 +71,9 @@ class Axol1tlV5(VicRegRecipe):
         def embedded(rows: Any) -> Any:
             return apply(encoder, scaled(rows))
 
+        if self.least_variance is not None:
+            raw = in_batches(embedded)(data.inputs)
+            whiten(encoder[-1], raw, spread=self.spread, least_variance=self.least_variance)
         embeddings = in_batches(embedded)(data.inputs)
         vae = self._autoencoder()
         vae.build(self.embedding)

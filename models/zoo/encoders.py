@@ -31,6 +31,7 @@ LATENT: Final = FixedPoint.parse("ap_fixed<10,7,AP_RND_CONV,AP_SAT>")
 SCORE: Final = FixedPoint.parse("ap_ufixed<18,14,AP_TRN,AP_SAT>")
 Width = Annotated[int, Field(ge=1, le=4096)]
 Shift = Annotated[int, Field(ge=-1, le=12)]
+Limit = Annotated[float, Field(ge=1, le=2048)]
 
 
 class EncoderRecipe(Recipe):
@@ -44,6 +45,7 @@ class EncoderRecipe(Recipe):
             of `latent_type` resolve the tail of their squares.
         epochs: passes over the crossings.
         momentum_shift: by object, the power of two that its momenta are divided by; others: as their quantiles say.
+        momentum_limit_gev: by object, where its momenta end; others: where `input_type` ends.
         input_type: of the scaled inputs.
         activation_type: of hidden numbers; without sign: ReLU.
         latent_type: of the means.
@@ -57,6 +59,7 @@ class EncoderRecipe(Recipe):
     latent_width: Annotated[float, Field(gt=0)] = 2.0
     epochs: Annotated[int, Field(ge=1)] = 15
     momentum_shift: Mapping[str, Shift] = Field(default_factory=dict)
+    momentum_limit_gev: Mapping[str, Limit] = Field(default_factory=dict)
     input_type: FixedPointText = INPUTS
     activation_type: FixedPointText = ACTIVATIONS
     latent_type: FixedPointText = LATENT
@@ -64,8 +67,13 @@ class EncoderRecipe(Recipe):
 
     def fit(self, data: TrainingData, trainer: Trainer) -> Fitted:
         """Train, and keep the encoder."""
-        allow = trainer.settings.allow_constant
-        scaling = quantile_scaling(data, self.input_type, allow_constant=allow, momentum_shift=self.momentum_shift)
+        scaling = quantile_scaling(
+            data,
+            self.input_type,
+            allow_constant=trainer.settings.allow_constant,
+            momentum_shift=self.momentum_shift,
+            momentum_limit_gev=self.momentum_limit_gev,
+        )
         scaled = ScaledInputs(scaling)
         layers = self._deployed()
         vae = VariationalAutoencoder(

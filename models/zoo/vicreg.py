@@ -19,7 +19,7 @@ from models.training.loop import Trainer
 from models.training.quantiles import quantile_scaling
 from models.training.recipe import Recipe
 from models.training.scaled_inputs import ScaledInputs
-from models.zoo.encoders import ACTIVATIONS, Shift, Width
+from models.zoo.encoders import ACTIVATIONS, Limit, Shift, Width
 
 INPUTS: Final = FixedPoint.parse("ap_fixed<14,6,AP_RND_CONV,AP_SAT>")
 WEIGHTS: Final = FixedPoint.parse("ap_fixed<4,1,AP_RND_CONV,AP_SAT>")
@@ -34,9 +34,10 @@ class VicRegRecipe(Recipe, ABC):
         projector: widths of the projector.
         augmentations: how much the two views differ.
         weights: of the terms of the loss.
-        spread: that `weights.whiteness` wants each number of the embedding to have.
+        spread: that `weights.whiteness`, or whitening, gives the numbers of the embedding.
         embedding_epochs: passes over the crossings.
         momentum_shift: by object, the power of two that its momenta are divided by; others: as their quantiles say.
+        momentum_limit_gev: by object, where its momenta end; others: where `input_type` ends.
         input_type: of the scaled inputs.
         weight_type: of the encoder's weights and biases.
         activation_type: of its hidden numbers; without sign: ReLU.
@@ -50,6 +51,7 @@ class VicRegRecipe(Recipe, ABC):
     spread: Annotated[float, Field(gt=0)] = 2.0
     embedding_epochs: Annotated[int, Field(ge=1)] = 12
     momentum_shift: Mapping[str, Shift] = Field(default_factory=dict)
+    momentum_limit_gev: Mapping[str, Limit] = Field(default_factory=dict)
     input_type: FixedPointText = INPUTS
     weight_type: FixedPointText = WEIGHTS
     activation_type: FixedPointText = ACTIVATIONS
@@ -58,8 +60,13 @@ class VicRegRecipe(Recipe, ABC):
         self, data: TrainingData, trainer: Trainer, embedding_type: FixedPoint
     ) -> tuple[ScaledInputs, tuple[FakeQuantisedDense, ...]]:
         """Train the encoder; returns the scaling and the layers."""
-        allow = trainer.settings.allow_constant
-        scaling = quantile_scaling(data, self.input_type, allow_constant=allow, momentum_shift=self.momentum_shift)
+        scaling = quantile_scaling(
+            data,
+            self.input_type,
+            allow_constant=trainer.settings.allow_constant,
+            momentum_shift=self.momentum_shift,
+            momentum_limit_gev=self.momentum_limit_gev,
+        )
         scaled = ScaledInputs(scaling)
         encoder = (
             *(FakeQuantisedDense(n, self._types(self.activation_type)) for n in self.hidden),

@@ -128,6 +128,44 @@ def test_momenta_can_be_divided_by_a_stated_power_of_two() -> None:
     )
 
 
+def test_momenta_can_end_where_stated() -> None:
+    data, limits = random_data(LAYOUT), {"jet": 70.0, "muon": 35.0}
+    shifts = {"jet": 3, "muon": 2}
+    narrow = FixedPoint.parse("ap_fixed<12,4,AP_RND_CONV,AP_SAT>")
+    scaling = quantile_scaling(data, narrow, allow_constant=False, momentum_shift=shifts, momentum_limit_gev=limits)
+    first_jet, first_muon = 27, 15
+    rows = np.zeros((4, data.inputs.shape[1]))
+    rows[:, first_jet], rows[:, first_muon] = [0, 69, 70, 700], [0, 34, 35, 250]
+    scaled = scaling.apply(rows)
+    end = narrow.range[1]
+    assert scaled[:, first_jet].tolist() == [-6 / 8, 63 / 8, end, end]
+    assert scaled[:, first_muon].tolist() == [-3 / 4, 31 / 4, end, end]
+    others = quantile_scaling(data, narrow, allow_constant=False)
+    assert scaling.offset[3] == others.offset[3]
+    assert scaling.offset[first_jet + 1] == others.offset[first_jet + 1]
+
+
+def test_momenta_count_two_hardware_units_a_gev_in_lists_that_do_not_halve_them() -> None:
+    data = random_data("gelato-l1-44")
+    scaling = quantile_scaling(
+        data, NETWORK_INPUT, allow_constant=False, momentum_shift={"jet": 3}, momentum_limit_gev={"jet": 70.0}
+    )
+    first_jet = 2
+    assert scaling.offset[first_jet] == 140 - 32 * 8
+
+
+def test_a_limit_without_room_for_small_momenta_is_refused() -> None:
+    narrow = FixedPoint.parse("ap_fixed<12,4,AP_RND_CONV,AP_SAT>")
+    with pytest.raises(BadValue, match="momentum_limit_gev of 'jet'.*have room for 32 in .*; give a larger"):
+        quantile_scaling(
+            random_data(LAYOUT),
+            narrow,
+            allow_constant=False,
+            momentum_shift={"jet": 1},
+            momentum_limit_gev={"jet": 70.0},
+        )
+
+
 def test_inputs_that_do_not_vary_are_refused_unless_allowed() -> None:
     data = random_data(LAYOUT)
     inputs = data.inputs.copy()

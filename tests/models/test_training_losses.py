@@ -9,9 +9,12 @@ pytest.importorskip("tensorflow", reason="needs the [train] extra")
 
 import tensorflow as tf
 
+from models.fixed_point import FixedPoint
 from models.layouts import named_elements, named_layout
 from models.scaling import InputScaling
 from models.training.augmentations import Augmentations, Augmenter
+from models.training.embedding import WHITENING, whiten
+from models.training.fake_quantised import FakeQuantisedDense, LayerTypes
 from models.training.losses import SaturationAwareReconstruction, covariance_term, divergence, variance_term
 from models.training.outliers import LARGEST_ET, outliers
 from models.training.quantiles import UNSCALED, momentum_inputs, quantile_scaling
@@ -115,3 +118,32 @@ def test_outliers_have_more_energy_than_zero_bias_and_stay_on_the_scale() -> Non
     for kind in range(3):
         assert made[kind::3].sum(axis=1).mean() > regions.sum(axis=1).mean()
     assert np.array_equal(made, outliers(regions, 900, seed=1))
+
+
+WIDE = FixedPoint.parse("ap_fixed<20,10,AP_RND_CONV,AP_SAT>")
+
+
+def identity_layer(n: int) -> FakeQuantisedDense:
+    layer = FakeQuantisedDense(n, LayerTypes(WIDE, WIDE, WIDE))
+    layer.build((None, n))
+    layer.follow(np.linalg.inv(layer.exported().weights), np.zeros(n), WIDE)
+    return layer
+
+
+def test_a_whitened_embedding_has_mean_0_and_equal_spreads_without_covariance() -> None:
+    independent = np.random.default_rng(1).normal(2.0, 1.0, (5000, 2))
+    values = tf.constant(independent @ [[3.0, 2.0], [0.0, 1.0]], tf.float32)
+    layer = identity_layer(2)
+    whiten(layer, layer(values).numpy(), spread=2.0, least_variance=0.01)
+    found = layer(values).numpy()
+    assert found.mean(axis=0) == pytest.approx([0.0, 0.0], abs=0.1)
+    assert np.cov(found.T) == pytest.approx(4.0 * np.eye(2), abs=0.3)
+    assert layer.exported().weight_type == WHITENING
+
+
+def test_directions_that_hardly_vary_stay_small_in_a_whitened_embedding() -> None:
+    values = tf.constant(np.random.default_rng(1).normal(0.0, [3.0, 0.3], (5000, 2)), tf.float32)
+    layer = identity_layer(2)
+    whiten(layer, layer(values).numpy(), spread=2.0, least_variance=1.0)
+    found = layer(values).numpy().std(axis=0)
+    assert found == pytest.approx([2.0 * 3.0 / np.sqrt(10.0), 2.0 * 0.3 / np.sqrt(1.09)], rel=0.1)

@@ -24,11 +24,19 @@ from triggers.errors import BadValue, UnknownName
 pytestmark = pytest.mark.train
 
 SETTINGS = TrainingSettings(epochs=1, batch_rows=512)
+WHITENED = {
+    "projector": [16],
+    "momentum_shift": {"jet": 3, "eg": 2, "muon": 2, "met": 3},
+    "momentum_limit_gev": {"jet": 70, "eg": 70, "muon": 35, "met": 70},
+    "embedding_type": "ap_fixed<13,7,AP_RND_CONV,AP_SAT>",
+    "least_variance": 2.0,
+}
 EXACT = [
     ("axol1tl_v4", {}),
     ("axol1tl_v4", {"hidden": [32, 16]}),
     ("axol1tl_gmm", {"projector": [16], "gaussians": 3}),
     ("axol1tl_v5", {"projector": [16]}),
+    ("axol1tl_v5", WHITENED),
     ("cicada", {"teacher_filters": 4, "teacher_latent": 8}),
     ("gelato_l1", {}),
     ("gelato_hlt", {}),
@@ -113,6 +121,8 @@ def test_unknown_systems_and_fields_are_one_sentence() -> None:
         zoo.recipe("axol1tl_v6")
     with pytest.raises(UnknownName, match="recipe axol1tl_v5: unknown key 'latents'"):
         zoo.recipe("axol1tl_v5", {"latents": 3})
+    with pytest.raises(BadValue, match="least_variance whitens the embedding, which needs a signed type"):
+        zoo.recipe("axol1tl_v5", {"least_variance": 2.0})
     with pytest.raises(BadValue, match="recipe adc2021_dense_ae, bits: found 17"):
         zoo.recipe("adc2021_dense_ae", {"bits": 17})
     with pytest.raises(BadValue, match="recipe adc2021_dense_ae, score"):
