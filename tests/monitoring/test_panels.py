@@ -38,7 +38,13 @@ menu: {{path: shipped:menus/demo.yaml}}
 prescales: {{path: shipped:prescales/demo.csv, column: physics}}
 scores: [{{name: axol1tl, version: demo-v1, aliases: [production], shadow: {{version: demo-v2, fraction: 0.5}}}}]
 models: {{repository: {models}}}
-budgets: [{{name: anomaly, algorithms: [ad], rate_hz: 1000}}]
+budgets:
+  - {{name: anomaly, algorithms: [ad], rate_hz: 1000}}
+  - name: nominal
+    algorithms: [L1_AXO_Nominal]
+    rate_hz: 10000
+    control: {{by: threshold, target_hz: 437, tolerance: 0.5}}
+  - {{name: l1, algorithms: ["*"], rate_hz: 1000000, control: {{by: column, columns: [physics, emergency]}}}}
 batch: {{crossings: 4096, window: 8}}
 metrics: {{address: "127.0.0.1:{port}", highest: 100}}
 """
@@ -135,6 +141,9 @@ def answers(server: Prometheus) -> dict[str, Any]:
             server.values(annotation["expr"])  # refused if it is no expression; a run without changes has none
     return by_step | {
         "l1": server.one("run:l1_accepts:hz"),
+        "budgets": server.by("budget", "budget:accepts:hz"),
+        "controlled": server.by("budget", "budget:controlled:hz"),
+        "targets": server.by("budget", "budget:target:hz"),
         "final_or": server.one("run:final_or:hz"),
         "groups": server.by("group", 'group:accepts:hz{step="final"}'),
         "pure_groups": server.by("group", 'group:accepts:hz{step="pure"}'),
@@ -187,6 +196,18 @@ def test_totals_and_groups_agree_with_the_run(seen: Seen) -> None:
                 compared += 1
                 assert found[name] == pytest.approx(counts[step] / seconds, rel=0.02), (name, step)
     assert compared >= 5
+
+
+def test_budgets_agree_with_the_run_and_controllers_with_its_rows(seen: Seen) -> None:
+    missing, rates, result = seen
+    assert missing == []
+    beam_s = result["simulated_seconds"] * result["produced"] / result["decided"]
+    for name in ("anomaly", "l1"):
+        assert rates["budgets"][name] == pytest.approx(result["budgets"][name]["final"] / beam_s, rel=0.02), name
+    assert rates["targets"] == {"nominal": 437, "l1": 1_000_000}
+    for name, rate_hz in rates["controlled"].items():
+        told = [row["budget_control"][name]["rate_hz"] for row in result["lumi_sections"]]
+        assert any(rate_hz == pytest.approx(row_hz) for row_hz in told), name
 
 
 def test_algorithms_agree_with_the_rate_table(seen: Seen) -> None:

@@ -8,7 +8,16 @@ import subprocess
 import pytest
 import yaml
 
-from tests.monitoring.shipped import PROMETHEUS, RUNBOOK, documented, metrics_in, program, records_in, rules
+from tests.monitoring.shipped import (
+    METRICS_PAGE,
+    PROMETHEUS,
+    RUNBOOK,
+    documented,
+    metrics_in,
+    program,
+    records_in,
+    rules,
+)
 
 TESTS = sorted((PROMETHEUS / "tests").glob("*.yml"))
 
@@ -45,6 +54,11 @@ def test_rules_use_metrics_and_rates_that_there_are(kind: str) -> None:
 
 def test_the_recorded_rates_are_those_that_the_page_lists() -> None:
     assert documented(r"\w+:\w+:\w+") == {rule["record"] for rule in rules("record")}
+
+
+def test_no_metric_is_listed_twice() -> None:
+    listed = re.findall(r"^\| `([\w:]+)` \|", METRICS_PAGE.read_text(), re.MULTILINE)
+    assert sorted(set(listed)) == sorted(listed)
 
 
 def test_every_alert_has_a_section_of_the_runbook() -> None:
