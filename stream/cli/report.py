@@ -13,7 +13,10 @@ _PAGE = "report.html"
 
 
 def report(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    run: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN]", help="The run's folder. [default: the latest that has ended below ./runs]"),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help=f"Where the page goes; otherwise {_PAGE} in the run's folder.")
     ] = None,
@@ -28,9 +31,11 @@ def report(
     from stream.errors import FolderUnwritable
     from stream.run.finished import read_ended_run
     from stream.run.report_page import run_page
+    from stream.run.retention import latest_ended
 
-    page = run_page(read_ended_run(run))
-    path = out or run / _PAGE
+    found = latest_ended(Path("runs")) if run is None else read_ended_run(run)
+    page = run_page(found)
+    path = out or found.folder / _PAGE
     try:
         path.write_text(page, encoding="utf-8")
     except OSError as error:

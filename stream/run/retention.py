@@ -48,6 +48,18 @@ def runs_in(out: Path) -> list[KeptRun]:
     return sorted(found, key=lambda kept: (kept.run.record["started"], kept.run.folder.name), reverse=True)
 
 
+def latest_ended(out: Path) -> FinishedRun:
+    """The run that ended last below a folder.
+
+    Raises:
+        FileMissing: there is none, or no such folder.
+    """
+    for kept in runs_in(out):
+        if kept.run.has_ended:
+            return kept.run
+    raise FileMissing(out, "run that has ended")
+
+
 def surplus(runs: list[KeptRun], most_runs: int | None, most_bytes: int | None) -> list[KeptRun]:
     """The runs to remove so that the rest is within the limits.
 

@@ -12,7 +12,7 @@ import pytest
 from stream.errors import FolderUnwritable
 from stream.run.config import KeepSection
 from stream.run.folder import RunState
-from stream.run.retention import keep_within, runs_in, surplus
+from stream.run.retention import keep_within, latest_ended, runs_in, surplus
 from tests.stream.run.conftest import Ended, l1chain
 from triggers.errors import FileMissing
 
@@ -43,6 +43,13 @@ def out(tmp_path: Path) -> Path:
 
 def names(runs: list) -> list[str]:
     return [kept.run.folder.name for kept in runs]
+
+
+def test_the_latest_that_has_ended(out: Path, tmp_path: Path) -> None:
+    make_run(out, 5, "open")
+    assert latest_ended(out).folder.name == "run-4"
+    with pytest.raises(FileMissing, match="no such run that has ended"):
+        latest_ended(make_run(tmp_path, 6, "open"))
 
 
 def test_runs_are_listed_latest_first_with_state_and_size(out: Path) -> None:
