@@ -13,6 +13,7 @@ import pyarrow as pa
 import zmq
 
 from stream.run.control_client import Client, find_run
+from stream.services.hlt import HLT_NAMES
 from stream.services.sinks.accepted import decode_accepted
 from stream.services.watchers import ACCEPTED, LUMI_SECTION
 from stream.wire.messages import unpack_json
@@ -23,19 +24,36 @@ _PATIENCE_S: Final = 5.0
 
 
 @dataclass(frozen=True)
+class HltMark:
+    """What the stage after the L1 accept made of a crossing (`docs/hlt.md`)."""
+
+    hlt_score: int
+    hlt_passed: bool
+    hlt_accepted: bool
+
+    def __str__(self) -> str:
+        made = "kept" if self.hlt_accepted else "over its budget" if self.hlt_passed else "below its threshold"
+        return f"; HLT score {self.hlt_score:,}, {made}"
+
+
+@dataclass(frozen=True)
 class AcceptedLine:
-    """An accepted crossing: where it is in the run, and the algorithms that kept it."""
+    """An accepted crossing: where it is in the run, the algorithms that kept it, and what came after them."""
 
     lumi_section: int
     crossing: int
     algorithms: tuple[str, ...]
+    hlt: HltMark | None = None
 
     def __str__(self) -> str:
-        return f"lumi section {self.lumi_section}, crossing {self.crossing:,}: {', '.join(self.algorithms)}"
+        kept = f"lumi section {self.lumi_section}, crossing {self.crossing:,}: {', '.join(self.algorithms)}"
+        return kept if self.hlt is None else f"{kept}{self.hlt}"
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
-        return {"accepted": asdict(self)}
+        told = asdict(self)
+        hlt = told.pop("hlt")
+        return {"accepted": told | (hlt or {})}
 
 
 @dataclass(frozen=True)
@@ -126,9 +144,15 @@ def _lines(frames: list[bytes], names: dict[int, str]) -> Iterator[AcceptedLine 
         words = batch.column("final").flatten().to_numpy().astype("<u8", copy=False)
         bits = np.unpackbits(words.view(np.uint8).reshape(len(batch), -1), axis=1, bitorder="little")
         places = zip(batch.column("run_lumi_section").to_pylist(), batch.column("crossing").to_pylist(), strict=True)
-        for (lumi_section, crossing), row in zip(places, bits, strict=True):
+        for (lumi_section, crossing), row, hlt in zip(places, bits, _hlt_marks(batch), strict=True):
             kept = tuple(names.get(int(index), str(index)) for index in np.flatnonzero(row))
-            yield AcceptedLine(lumi_section, crossing, kept)
+            yield AcceptedLine(lumi_section, crossing, kept, hlt)
+
+
+def _hlt_marks(batch: pa.RecordBatch) -> list[HltMark] | list[None]:
+    if HLT_NAMES[0] not in batch.schema.names:
+        return [None] * len(batch)
+    return [HltMark(**row) for row in batch.select(list(HLT_NAMES)).to_pylist()]
 
 
 def _names(client: Client) -> dict[int, str]:

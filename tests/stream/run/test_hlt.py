@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from stream.run.assembly import Assembly
 from stream.run.config import load_config
 from stream.run.report_hlt import hlt_section, hlt_sentence
 from stream.run.supervisor import Supervisor
+from stream.run.watch import AcceptedLine, HltMark, follow
 from tests.stream.run.running import CONFIG, running, settings, tables
 from triggers.errors import BadValue, L1ChainError
 
@@ -114,6 +116,25 @@ def test_a_run_too_short_for_a_rate_finds_no_threshold(record: dict[str, Any]) -
     done = CliRunner().invoke(app, ["runs", "hlt", record["run_dir"], "--find-threshold", "--rate-hz", "10"])
     assert isinstance(done.exception, BadValue)
     assert "hold no crossing at 10 Hz" in str(done.exception)
+
+
+@pytest.mark.heavy
+def test_watchers_are_told_what_it_made_of_each_crossing(tmp_path: Path) -> None:
+    with running(str(config_with(tmp_path)), *settings("run.lumi_sections=1000000"), out=tmp_path / "runs") as run:
+        run.wait_until_committing()
+        seen = [line for line in islice(follow(run.folder, with_accepted=True), 500) if isinstance(line, AcceptedLine)]
+        run.ask("stop")
+        result = run.end()
+    rows = pq.read_table(Path(result["run_dir"]) / "accepted.parquet").to_pylist()
+    written = {
+        (row["run_lumi_section"], row["crossing"]): HltMark(row["hlt_score"], row["hlt_passed"], row["hlt_accepted"])
+        for row in rows
+    }
+    assert seen
+    for line in seen:
+        assert line.hlt == written[line.lumi_section, line.crossing]
+        assert f"HLT score {line.hlt.hlt_score:,}, " in str(line)
+        assert line.as_json()["accepted"]["hlt_accepted"] == line.hlt.hlt_accepted
 
 
 @pytest.mark.heavy
