@@ -134,7 +134,7 @@ class Controller:
         self.lever.begin()
         chosen = self._chosen(lumi_section)
         self.setting = self.lever.setting(settings) if chosen is None else chosen
-        self.state = self._state_in(lumi_section, settings)
+        self.state = self._state_in(lumi_section)
         if self.state is ControlState.OFF:
             settings = replace(settings, masked=settings.masked | self.control.budget.words)
         if isinstance(self.lever, ColumnLever) and self.setting in self.lever.columns:
@@ -253,7 +253,7 @@ class Controller:
         """Commands by which an operator takes over what is moved."""
         return (DecisionChange.PRESCALE,) if self.control.by is MovedBy.COLUMN else ()
 
-    def _state_in(self, lumi_section: int, settings: DecisionSettings) -> ControlState:
+    def _state_in(self, lumi_section: int) -> ControlState:
         name, latest = self.name, self._timeline.latest
         if self._off_since and self._off_since <= lumi_section:
             released = latest(lumi_section, (DecisionChange.BUDGET_RELEASE,), name)
@@ -264,7 +264,8 @@ class Controller:
         )
         if told is not None and told.kind != DecisionChange.BUDGET_RELEASE:
             return ControlState.HELD
-        by_command = settings.masked & ~self._timeline.masked_at_first
+        # Not the groups that other controllers switched off: what is left of this one still has to be held.
+        by_command = self._timeline.settings_in(lumi_section).masked & ~self._timeline.masked_at_first
         return ControlState.MASKED if (by_command & self.control.budget.words).any() else ControlState.ACTING
 
 

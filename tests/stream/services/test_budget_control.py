@@ -189,6 +189,14 @@ def test_a_group_that_is_masked_by_command_says_nothing_to_its_controller(tmp_pa
     assert not actions(rows, "ad")
 
 
+def test_a_group_that_is_switched_off_leaves_other_controllers_acting(tmp_path: Path) -> None:
+    far_above = budget(AD, target_hz=2_000)
+    rows = Fill(tmp_path, [far_above, L1]).run(10, 75.0)
+    assert states(rows, "ad") == ["acting"] + ["off"] * 9
+    assert states(rows, "l1") == ["acting"] * 10
+    assert len(set(settings(rows, "l1"))) > 1
+
+
 def test_a_version_that_is_swapped_in_begins_at_its_own_working_point(tmp_path: Path) -> None:
     other = version("v2", {"loose": 100, "nominal": 545, "tight": 2000})
     fill = Fill(tmp_path, [AD])
