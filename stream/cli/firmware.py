@@ -196,7 +196,7 @@ def _print_agreements(
     )
     out.print(table)
     for why_not, names in _reasons(rows).items():
-        out.print(f"{', '.join(names)} not compared: {why_not}", soft_wrap=True)
+        out.print(f"{', '.join(names)} not compared: {why_not}", soft_wrap=True, markup=False)
     if zero_bias is None:
         out.print("zero bias: synthetic crossings do not hold what this version reads; name files with --source")
     for row in rows:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from firmware.latency import ChainLatency
     from firmware.resources import Resources
     from firmware.synthesis import Cells
+    from triggers.errors import L1ChainError
 
 
 def report(
@@ -29,7 +30,9 @@ def report(
         str, typer.Option(help="Widths of inputs: declared, or packed as the links fill them.")
     ] = "packed",
     synthesis: Annotated[bool, typer.Option(help="Whether yosys counts cells, which takes minutes.")] = True,
-    limit_s: Annotated[float, typer.Option("--limit-s", min=1, help="Longest synthesis.")] = 1800.0,
+    limit_s: Annotated[
+        float, typer.Option("--limit-s", min=1, help="Longest step: da4ml makes the logic, yosys counts it.")
+    ] = 1800.0,
     repository: RepositoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -38,7 +41,7 @@ def report(
     from firmware.da4ml_package import check_da4ml
     from firmware.hls_build import DEFAULT_SETTINGS
     from firmware.ports import Ports
-    from firmware.rtl_errors import NotLogic
+    from firmware.rtl_errors import LogicTooLong, NotLogic
     from models.repository import open_repository, parse_label
     from stream.cli.event_source import progress
     from stream.cli.firmware import named
@@ -46,17 +49,21 @@ def report(
 
     check_da4ml()
     from firmware.resources import resources
+    from firmware.synthesis import Family
 
     opened = open_repository(repository)
     chosen = named(Ports, ports, "--ports")
     requests = [rtl_request(one, clock_ns, chosen) for one in part or [DEFAULT_SETTINGS.part]]
+    for request in requests:
+        Family.of(request.part)
     loaded = [opened.load(*parse_label(label)) for label in versions]
-    rows, refused = [], {}
+    rows: list[Resources] = []
+    refused: dict[str, L1ChainError] = {}
     with progress("report", len(loaded) * len(requests)) as done:
         for one, request in product(loaded, requests):
             try:
                 rows.append(resources(one, request, synthesis, limit_s))
-            except NotLogic as error:
+            except (NotLogic, LogicTooLong) as error:
                 refused[one.label] = error
             done(1)
     if not rows:
@@ -67,7 +74,7 @@ def report(
     else:
         _print_reports(rows)
         for label, why in refused.items():
-            console().print(f"{label} is not in the tables: {why}", soft_wrap=True)
+            console().print(f"{label} is not in the tables: {why}", soft_wrap=True, markup=False)
 
 
 def latency(
@@ -130,7 +137,7 @@ def _print_reports(rows: list[Resources]) -> None:
         out.print(_off_table(rows))
     for row in rows:
         for sentence in _sentences(row):
-            out.print(sentence, soft_wrap=True)
+            out.print(sentence, soft_wrap=True, markup=False)
 
 
 def _cells_table(rows: list[Resources]) -> Table:

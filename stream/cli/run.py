@@ -76,7 +76,7 @@ def conduct(config: str, overrides: tuple[str, ...], as_json: bool, stay: bool =
     loaded = load_config(config, overrides)
     with page_child(loaded.page) as page:
         _print(run_with_progress(loaded, page=page), as_json)
-        if stay and page.url is not None:
+        if stay:
             _stay(page)
 
 
@@ -102,9 +102,10 @@ def _is_terminal() -> bool:
 
 
 def _stay(page: PageChild) -> None:
-    console().print(f"The live page stays at {page.url} until Ctrl-C.", highlight=False)
     try:
-        page.wait()
+        if page.served():
+            console().print(f"The live page stays at {page.url} until Ctrl-C.", highlight=False)
+            page.wait()
     except KeyboardInterrupt:
         return
 

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from stream.page.errors import PageMissing
 from stream.run.config import PageSection
 
+_STARTING_S: Final = 60.0
 _LEAVING_S: Final = 5.0
 _log = logging.getLogger("l1chain.stream.page")
 
@@ -37,6 +38,8 @@ class PageChild:
         self._section = section
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
+        self._heard = threading.Event()
+        self._heard.set()
         self.url: str | None = None
 
     def begin(self, folder: Path, say: Say) -> None:
@@ -65,8 +68,14 @@ class PageChild:
         except OSError as error:
             say(f"no live page: {error.strerror}")
             return
+        self._heard.clear()
         self._reader = threading.Thread(target=self._hear, args=(self._process, say), name="page", daemon=True)
         self._reader.start()
+
+    def served(self) -> bool:
+        """Whether it is served; waits a while for a page that is starting."""
+        self._heard.wait(_STARTING_S)
+        return self.url is not None
 
     def wait(self) -> None:
         """Until the page ends by itself."""
@@ -94,16 +103,24 @@ class PageChild:
         if process.stdout is None or process.stderr is None:
             return
         try:
-            told = json.loads(process.stdout.readline())
+            is_served = self._hear_where(process.stdout, process.stderr, say)
+        finally:
+            self._heard.set()
+        if is_served:
+            # Read on, so that it never waits for us.
+            for line in process.stderr:
+                _log.warning("page: %s", line.rstrip())
+
+    def _hear_where(self, out: IO[str], errors: IO[str], say: Say) -> bool:
+        try:
+            told = json.loads(out.readline())
             self.url = told["url"]
             say(f"live page: {told['url']}   (with commands: {told['with_token']})")
         except (ValueError, KeyError, TypeError):
-            if why := process.stderr.read().strip():  # else it was ended before it began
+            if why := errors.read().strip():  # else it was ended before it began
                 say(f"no live page: {why.splitlines()[-1].removeprefix('error: ')}")
-            return
-        # Read on, so that it never waits for us.
-        for line in process.stderr:
-            _log.warning("page: %s", line.rstrip())
+            return False
+        return True
 
 
 @contextmanager

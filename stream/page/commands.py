@@ -27,6 +27,8 @@ class PageCommand(StrEnum):
     SWAP = "swap"
     ROLLBACK = "rollback"
     PRESCALE = "prescale"
+    BUDGET_HOLD = "budget-hold"
+    BUDGET_RELEASE = "budget-release"
     EMERGENCY_OFF = "emergency-off"
     PAUSE = "pause"
     RESUME = "resume"

@@ -52,6 +52,7 @@ def _figures() -> Mapping[str, Any]:
         "total": _rates("total", "kHz"),
         "ad": _rates("ad", "Hz"),
         "groups": _rates("groups", "kHz"),
+        "acting": _lines_by_lumi_section("acting", "rate over target"),
         "scores": _scores(),
         "latency": _latency(),
         "event": _event(),
@@ -74,9 +75,13 @@ def _plain(x_label: str, y_label: str, **options: Any) -> Any:
 
 def _rates(name: str, unit: str) -> Any:
     """Rates by lumi section."""
+    return _lines_by_lumi_section(name, f"rate [{unit}]")
+
+
+def _lines_by_lumi_section(name: str, y_label: str) -> Any:
     made = _plain(
         "lumi section",
-        f"rate [{unit}]",
+        y_label,
         x_range=DataRange1d(range_padding=0.03, min_interval=1),
         y_range=DataRange1d(start=0, range_padding=0.08, min_interval=1e-3),
     )

@@ -21,6 +21,9 @@ Json = dict[str, Any]
 def lumi_sections_told(rows: Iterable[Row], colliding_bunches: int) -> list[Json]:
     """The rates of each lumi section that was decided.
 
+    Rates are per decided second; what budgets kept and suppressed is per second of beam, which has the dead time in it,
+    as what they allow is (`docs/budgets.md`, section "Which second").
+
     Args:
         rows: of the run record.
         colliding_bunches: crossings an orbit.
@@ -31,6 +34,7 @@ def lumi_sections_told(rows: Iterable[Row], colliding_bunches: int) -> list[Json
         if not seconds:
             continue
         dead = sum(row["dead"].values())
+        beam_s = simulated_seconds(row["decided"] + dead, colliding_bunches)
         ad = row["anomaly_detection"]
         told.append(
             {
@@ -45,8 +49,10 @@ def lumi_sections_told(rows: Iterable[Row], colliding_bunches: int) -> list[Json
                 "ad_pure_hz": ad["pure"] / seconds,
                 "ad_pure_error_hz": rate_and_error(ad["pure"], seconds)[1],
                 "groups": {name: counts["final"] / seconds for name, counts in row["groups"].items()},
-                "budgets": {name: counts["final"] / seconds for name, counts in row["budgets"].items()},
-                "suppressed": {name: count / seconds for name, count in row["suppressed"].items()},
+                "budgets": {name: counts["final"] / beam_s for name, counts in row["budgets"].items()},
+                "suppressed": {name: count / beam_s for name, count in row["suppressed"].items()},
+                "budget_control": row.get("budget_control", {}),
+                "hlt": row.get("hlt"),
                 "dead_fraction": dead / (dead + row["decided"]),
                 "prescale_column": row["prescale_column"],
                 "model_versions": row.get("model_versions", {}),
@@ -180,4 +186,9 @@ def limits(config: Row, now: Scrape | None) -> Json:
     budgets = {budget["name"]: budget["rate_hz"] for budget in config["budgets"]}
     if now is not None:
         budgets |= {name: rate for (name,), rate in now.by("l1chain_budget_rate_hz", "budget").items()}
-    return {"l1_hz": config["metrics"]["l1_rate_limit_hz"], "budgets": budgets}
+    hlt = config.get("hlt")
+    return {
+        "l1_hz": config["metrics"]["l1_rate_limit_hz"],
+        "budgets": budgets,
+        "hlt_hz": hlt["rate_hz"] if hlt else None,
+    }

@@ -17,6 +17,7 @@ from stream.page.crossings import AcceptedCrossings
 from stream.page.listener import Listener
 from stream.page.lumi_sections import LumiSections
 from stream.page.scrape import Scrape, scrape
+from stream.run.budget_config import budgets_on_scores
 from stream.run.control_client import Client
 from stream.run.finished import FinishedRun, read_run
 from stream.services.sinks.files import ACCEPTED_FILE
@@ -53,6 +54,8 @@ class Watcher:
         self._scrapes: deque[Scrape] = deque()
         self._latencies: deque[dict[str, Any]] = deque(maxlen=_MOST_LATENCIES)
         self._columns = prescale_columns(self._run.record["config"])
+        self._acting: list[dict[str, Any]] = []
+        self._on_scores = budgets_on_scores(self._run.record)
         self._told = b"{}"
         self._is_over = False
         self._wanted = threading.Event()
@@ -129,6 +132,7 @@ class Watcher:
 
     def _live(self, status: dict[str, Any] | None, now: Scrape | None) -> dict[str, Any]:
         before = self._before(now)
+        self._acting = status["budgets"] if status else self._acting
         if now and before and (found := view.latencies(now, before)):
             self._latencies.append({"time": _now(), "stages": found})
         return self._shared() | {
@@ -137,6 +141,7 @@ class Watcher:
             "problem": status["problem"] if status else None,
             "pauses": status["pauses"] if status else [],
             "changes": status["changes"] if status else [],
+            "acting": self._acting,
             "has_metrics": bool(status and status["metrics"]),
             "limits": view.limits(self._run.record["config"], now),
             "algorithms": view.algorithms_counted(now) if now else [],
@@ -154,6 +159,7 @@ class Watcher:
             "run": self.folder.name,
             "menu": record["menu"]["name"],
             "on_scores": record["menu"]["on_scores"],
+            "budgets_on_scores": self._on_scores,
             "started": record["started"],
             "time": _now(),
             "lumi_sections": view.lumi_sections_told(self._rows.rows(), bunches),
@@ -194,6 +200,7 @@ class Watcher:
             "problem": record.get("failure"),
             "pauses": [],
             "changes": [],
+            "acting": record.get("budget_control", []),
             "has_metrics": True,
             "limits": view.limits(record["config"], None),
             "algorithms": view.algorithms_written(ended.rates),

@@ -8,7 +8,6 @@ from typing import Any, Final
 from triggers.studies import html, plots
 from triggers.studies.html import rate_text
 
-_KHZ: Final = 1e-3
 _MOST_LISTED: Final = 500
 
 Row = dict[str, Any]
@@ -41,10 +40,12 @@ def budget_section(record: Row) -> Iterator[str]:
     yield html.heading("Budgets that act")
     for sentence in budget_sentences(record):
         yield html.paragraph(sentence)
-    series = {budget["budget"]: _rates(record, budget["budget"]) for budget in budgets}
-    targets = {f"{budget['budget']}, target": budget["target_hz"] * _KHZ for budget in budgets}
-    caption = "Rates of the groups as their controllers see them: before caps. A lumi section sets the next one."
-    yield html.figure(plots.lines(series, "lumi section", "rate [kHz]", targets), caption)
+    series = {budget["budget"]: _over_target(record, budget["budget"], budget["target_hz"]) for budget in budgets}
+    caption = (
+        "Rates of the groups as their controllers see them: before caps, per decided second. "
+        "A lumi section sets the next one."
+    )
+    yield html.figure(plots.lines(series, "lumi section", "rate over target", {"target": 1.0}), caption)
     actions = list(budget_actions(record))
     if not actions:
         return
@@ -55,10 +56,10 @@ def budget_section(record: Row) -> Iterator[str]:
         yield html.paragraph(f"{rest:,} further actions stand in the rows of their lumi sections.", "note")
 
 
-def _rates(record: Row, name: str) -> tuple[list[int], list[float]]:
+def _over_target(record: Row, name: str, target_hz: float) -> tuple[list[int], list[float]]:
     seen = [(row["lumi_section"], row["budget_control"][name]["rate_hz"]) for row in record["lumi_sections"]]
-    known = [(number, rate_hz * _KHZ) for number, rate_hz in seen if rate_hz is not None]
-    return [number for number, _ in known], [rate_khz for _, rate_khz in known]
+    known = [(number, rate_hz / target_hz) for number, rate_hz in seen if rate_hz is not None]
+    return [number for number, _ in known], [ratio for _, ratio in known]
 
 
 def _cells(budget: str, action: Row) -> list[str]:

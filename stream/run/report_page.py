@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 import yaml
 
+from stream.run.budget_config import budgets_on_scores
 from stream.run.config import ChainConfig
 from stream.run.finished import FinishedRun
 from stream.run.hardware_latency import hardware_latency
@@ -144,12 +145,18 @@ def _rates(record: Row, rates: list[Row]) -> Iterator[str]:
         yield html.figure(bars, caption)
 
 
-def _by_lumi_section(record: Row, count: Callable[[Row], int]) -> tuple[list[int], list[float]]:
-    """Lumi sections with decided crossings, and a rate in kHz in each."""
+def _by_lumi_section(record: Row, count: Callable[[Row], int], of_beam: bool = False) -> tuple[list[int], list[float]]:
+    """Lumi sections with decided crossings, and a rate in kHz in each: per decided second, or per second of beam."""
     decided = [row for row in record["lumi_sections"] if row["decided"]]
     bunches = record["config"]["run"]["colliding_bunches"]
-    rates = [count(row) / simulated_seconds(row["decided"], bunches) * _KHZ for row in decided]
+    crossings = [row["decided"] + (_dead(row) if of_beam else 0) for row in decided]
+    rates = [count(row) / simulated_seconds(n, bunches) * _KHZ for row, n in zip(decided, crossings, strict=True)]
     return [row["lumi_section"] for row in decided], rates
+
+
+def _dead(counts: Row) -> int:
+    """Crossings of a run, or of a lumi section, that were not taken."""
+    return sum(counts["dead"].values())
 
 
 def _count_of(kind: str, name: str, step: str = "final") -> Callable[[Row], int]:
@@ -158,6 +165,12 @@ def _count_of(kind: str, name: str, step: str = "final") -> Callable[[Row], int]
 
 def _rate(record: Row, count: int) -> str:
     return rate_text(*rate_and_error(count, record["simulated_seconds"]))
+
+
+def _beam_rate(record: Row, count: int) -> str:
+    """A rate as budgets count it: the second of beam has the dead time in it (`docs/budgets.md`, "Which second")."""
+    beam_s = record["simulated_seconds"] * (1 + _dead(record) / max(record["decided"], 1))
+    return rate_text(*rate_and_error(count, beam_s))
 
 
 def _group_table(record: Row, kind: str, title: str) -> str:
@@ -209,16 +222,20 @@ def _anomaly_detection(run: FinishedRun) -> Iterator[str]:
     budgets = record["config"]["budgets"]
     series = {"AD": _by_lumi_section(record, lambda row: row["anomaly_detection"]["final"])}
     series["AD, pure"] = _by_lumi_section(record, lambda row: row["anomaly_detection"]["pure"])
-    series |= {f"budget {b['name']}": _by_lumi_section(record, _count_of("budgets", b["name"])) for b in budgets}
-    limits = {f"{budget['name']}, allowed": budget["rate_hz"] * _KHZ for budget in budgets}
-    yield html.figure(plots.lines(series, _LUMI_SECTION, "rate [kHz]", limits), "AD rates against the budgets.")
+    on_scores = {name: budget for budget in budgets if (name := budget["name"]) in budgets_on_scores(record)}
+    series |= {
+        f"budget {name}": _by_lumi_section(record, _count_of("budgets", name), of_beam=True) for name in on_scores
+    }
+    limits = {f"{name}, allowed": budget["rate_hz"] * _KHZ for name, budget in on_scores.items()}
+    note = " Budgets: per second of beam, dead time included; AD: per decided second." if _dead(record) else ""
+    yield html.figure(plots.lines(series, _LUMI_SECTION, "rate [kHz]", limits), f"AD rates against the budgets.{note}")
     if budgets:
         cells = (
             [
                 budget["name"],
                 rate_text(budget["rate_hz"]),
-                _rate(record, record["budgets"][budget["name"]]["final"]),
-                _rate(record, record["suppressed"][budget["name"]]),
+                _beam_rate(record, record["budgets"][budget["name"]]["final"]),
+                _beam_rate(record, record["suppressed"][budget["name"]]),
             ]
             for budget in budgets
         )
@@ -245,7 +262,7 @@ def _dead_time(record: Row) -> Iterator[str]:
     yield html.paragraph(f"Trigger rules blocked {record['dead_time']:.2%} of the final OR.")
     cells = ([rule, f"{n:,}", f"{n / final_or:.2%}"] for rule, n in blocked.items())
     yield html.table(["trigger rule (accepts in slots)", "crossings", "of the final OR"], cells)
-    dead = sum(record["dead"].values())
+    dead = _dead(record)
     if not dead:
         yield html.paragraph("Every crossing was taken: no dead time of the run itself.")
         return

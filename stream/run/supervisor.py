@@ -199,7 +199,8 @@ class Supervisor:
             "run": f"{self._run:016x}",
             "state": "ending" if self._is_draining else "pausing or paused" if agreements.held else "running",
             "lumi_section": produced.get("lumi_section", 0),
-            "produced": produced.get("produced", 0),
+            # Services report now and then, and not together: what is decided was produced.
+            "produced": max(produced.get("produced", 0), decided.get("decided", 0)),
             "decided": decided.get("decided", 0),
             "accepted": decided.get("accepted", 0),
             "committed_batches": decided.get("committed", 0),

@@ -79,6 +79,8 @@ def picture(status: Json, now: Scrape, before: Scrape) -> Json:
             "pure": growth.rate("l1chain_ad_accepts_total", step="pure"),
         },
         "budgets": _budgets(now, growth),
+        "acting_budgets": status["budgets"],
+        "hlt": _hlt(now, growth),
         "algorithms_on_scores": _on_scores(now, growth),
         "dead_time": _dead_time(now, growth),
         "latency": latencies(now, before),
@@ -88,11 +90,22 @@ def picture(status: Json, now: Scrape, before: Scrape) -> Json:
 
 
 class _Growth:
-    """How counters grew between two readings."""
+    """How counters grew between two readings.
+
+    Attributes:
+        seconds: simulated, of the crossings decided.
+        beam_s: of these and of the dead time.
+    """
 
     def __init__(self, now: Scrape, before: Scrape) -> None:
         self._now, self._before = now, before
         self.seconds = self.of("l1chain_simulated_seconds_total")
+        self.dead = sum(
+            self.of("l1chain_crossings_dead_total", cause=cause)
+            for (cause,) in now.by("l1chain_crossings_dead_total", "cause")
+        )
+        decided = self.of("l1chain_crossings_decided_total")
+        self.beam_s = self.seconds * (1 + self.dead / decided) if decided else 0.0
 
     def of(self, name: str, **labels: str) -> float:
         """The growth of a counter; of one that began again, all of it."""
@@ -100,24 +113,41 @@ class _Growth:
         return now - before if now >= before else now
 
     def rate(self, name: str, **labels: str) -> Json:
-        """Rate of a counter per simulated second, with its error; None if no time went by."""
-        if self.seconds <= 0:
+        """Rate of a counter per decided second, with its error; None if no time went by."""
+        return self._per(self.seconds, name, labels)
+
+    def beam_rate(self, name: str, **labels: str) -> Json:
+        """The same per second of beam, which has the dead time in it."""
+        return self._per(self.beam_s, name, labels)
+
+    def _per(self, seconds: float, name: str, labels: dict[str, str]) -> Json:
+        if seconds <= 0:
             return {"hz": None, "error_hz": None}
-        rate_hz, error_hz = rate_and_error(round(self.of(name, **labels)), self.seconds)
+        rate_hz, error_hz = rate_and_error(round(self.of(name, **labels)), seconds)
         return {"hz": rate_hz, "error_hz": error_hz}
 
 
 def _budgets(now: Scrape, growth: _Growth) -> list[Json]:
+    """What budgets kept and suppressed, per second of beam, as what they allow is (`docs/budgets.md`)."""
     limits = now.by("l1chain_budget_rate_hz", "budget")
     return [
         {
             "budget": name,
-            **growth.rate("l1chain_budget_accepts_total", budget=name),
+            **growth.beam_rate("l1chain_budget_accepts_total", budget=name),
             "limit_hz": limit_hz,
-            "suppressed_hz": growth.rate("l1chain_budget_suppressed_crossings_total", budget=name)["hz"],
+            "suppressed_hz": growth.beam_rate("l1chain_budget_suppressed_crossings_total", budget=name)["hz"],
         }
         for (name,), limit_hz in sorted(limits.items())
     ]
+
+
+def _hlt(now: Scrape, growth: _Growth) -> Json | None:
+    """What the stage after the L1 accept keeps (`docs/hlt.md`); None without one."""
+    limits = now.by("l1chain_hlt_rate_limit_hz", "model", "version")
+    for (model, version), limit_hz in limits.items():
+        kept = growth.rate("l1chain_hlt_crossings_total", step="accepted")
+        return {"model": model, "version": version, **kept, "limit_hz": limit_hz}
+    return None
 
 
 def _on_scores(now: Scrape, growth: _Growth) -> list[Json]:
@@ -149,11 +179,11 @@ def _dead_time(now: Scrape, growth: _Growth) -> Json:
     """The part of the crossings that was not taken, and of the final OR that trigger rules blocked."""
     causes = sorted(now.by("l1chain_crossings_dead_total", "cause"))
     dead = {cause: growth.of("l1chain_crossings_dead_total", cause=cause) for (cause,) in causes}
-    done = growth.of("l1chain_crossings_decided_total") + sum(dead.values())
+    done = growth.of("l1chain_crossings_decided_total") + growth.dead
     final_or = growth.of("l1chain_crossings_final_or_total")
     blocked = growth.of("l1chain_trigger_rule_blocked_crossings_total")
     return {
-        "fraction": sum(dead.values()) / done if done else 0.0,
+        "fraction": growth.dead / done if done else 0.0,
         "causes": {cause: crossings / done for cause, crossings in dead.items() if crossings},
         "trigger_rules": blocked / final_or if final_or else 0.0,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from stream.services.budget_kinds import ControlState
 from triggers.errors import L1ChainError
 
 _ABOVE: Final = "bold red"
@@ -19,6 +20,12 @@ _NEAR_THE_LIMIT: Final = 0.9
 _OFF_ITS_POINT: Final = 1.5
 """A rate that is off its working point by this factor is an alarm (docs/runbook.md)."""
 _MB: Final = 1e6
+_STATES: Final = {
+    ControlState.ACTING: _GOOD,
+    ControlState.HELD: _NEAR,
+    ControlState.MASKED: _NEAR,
+    ControlState.OFF: _ABOVE,
+}
 
 Json = Mapping[str, Any]
 
@@ -26,8 +33,10 @@ Json = Mapping[str, Any]
 def drawn(picture: Json) -> RenderableType:
     """The picture of a run."""
     tables = [_rates(picture), _services(picture)]
+    if picture["acting_budgets"]:
+        tables.insert(1, _acting(picture))
     if picture["algorithms_on_scores"]:
-        tables.insert(1, _on_scores(picture))
+        tables.insert(-1, _on_scores(picture))
     spaced = [part for table in tables for part in (Text(), table)]
     return Group(_head(picture), *spaced, _foot(picture))
 
@@ -65,7 +74,40 @@ def _rates(picture: Json) -> Table:
     for budget in picture["budgets"]:
         limit = _limited(budget["hz"], budget["limit_hz"])
         table.add_row(f"budget {budget['budget']}", *_rate(budget), "", limit, _hz(budget["suppressed_hz"]))
+    if hlt := picture["hlt"]:
+        table.add_row(f"after L1: {hlt['model']}", *_rate(hlt), "", _limited(hlt["hz"], hlt["limit_hz"]))
     return table
+
+
+def _acting(picture: Json) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("budget that acts", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    for name in ("rate", "target"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("set now", no_wrap=True)
+    table.add_column("last action")
+    for row in picture["acting_budgets"]:
+        table.add_row(
+            Text(row["budget"]),
+            Text(row["state"], style=_STATES[row["state"]]),
+            _hz(row["rate_hz"]),
+            _hz(row["target_hz"]),
+            Text(_setting(row["setting"])),
+            Text(_action(row["last_actions"])),
+        )
+    return table
+
+
+def _setting(setting: str | int | None) -> str:
+    return f"{setting:,}" if isinstance(setting, int) else setting or "–"
+
+
+def _action(actions: Sequence[Json]) -> str:
+    if not actions:
+        return "–"
+    last = actions[-1]
+    return f"{last['action']} from {last['lumi_section']:,}, at {_hz(last['rate_hz'])} Hz"
 
 
 def _on_scores(picture: Json) -> Table:

@@ -99,20 +99,43 @@ function byLumiSection(rows, label, value, error, size, place) {
 
 export function rates(state) {
   const rows = state.lumi_sections;
+  const budgets = Object.entries(state.limits.budgets);
+  const onScores = budgets.filter(([name]) => state.budgets_on_scores.includes(name));
+  const others = budgets.filter(([name]) => !state.budgets_on_scores.includes(name));
   lines("total", [
     byLumiSection(rows, "L1 accepts", (row) => row.l1_hz, (row) => row.l1_error_hz, KHZ),
     byLumiSection(rows, "final OR", (row) => row.final_or_hz, null, KHZ),
+    ...keptByBudgets(rows, others, KHZ),
     limit(rows, `limit ${rate(state.limits.l1_hz)}`, state.limits.l1_hz, KHZ),
   ]);
   const groups = [...new Set(rows.flatMap((row) => Object.keys(row.groups)))];
   lines("groups", groups.map((name) => byLumiSection(rows, name, (row) => row.groups[name], null, KHZ)));
-  const budgets = Object.entries(state.limits.budgets);
   lines("ad", [
     byLumiSection(rows, "AD", (row) => row.ad_hz, (row) => row.ad_error_hz, 1),
     byLumiSection(rows, "AD, pure", (row) => row.ad_pure_hz, (row) => row.ad_pure_error_hz, 1),
-    ...budgets.map(([name], k) => byLumiSection(rows, `budget ${name}`, (row) => row.budgets[name], null, 1, k + 2)),
-    ...budgets.map(([name, hz]) => limit(rows, `${name} may have ${rate(hz)}`, hz, 1)),
+    ...keptByBudgets(rows, onScores, 1),
   ]);
+  acting(state);
+}
+
+function keptByBudgets(rows, budgets, size) {
+  return [
+    ...budgets.map(([name], k) => byLumiSection(rows, `budget ${name}`, (row) => row.budgets[name], null, size, k + 2)),
+    ...budgets.map(([name, hz]) => limit(rows, `${name} may have ${rate(hz)}`, hz, size)),
+  ];
+}
+
+// Rates over their targets, so that budgets of 1 kHz and of 100 kHz are on one scale.
+function acting(state) {
+  const drawn = state.acting.map(({ budget, target_hz: target }) => {
+    const rows = state.lumi_sections.filter((row) => (row.budget_control[budget]?.rate_hz ?? null) !== null);
+    const seen = rows.map((row) => row.budget_control[budget]);
+    return {
+      label: budget, x: rows.map((row) => row.lumi_section), y: seen.map((one) => one.rate_hz / target),
+      text: seen.map((one) => `${rate(one.rate_hz)}, target ${rate(target)}, ${one.state}${one.setting === null ? "" : `, ${one.setting}`}`),
+    };
+  });
+  lines("acting", [...drawn, limit(state.lumi_sections, "target", 1, 1)]);
 }
 
 export function scores(state) {

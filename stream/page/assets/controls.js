@@ -38,6 +38,8 @@ const ARGUMENTS = {
   swap: () => ({ name: byId("model").value, version: byId("version").value }),
   rollback: () => ({ name: byId("model").value }),
   prescale: () => ({ column: byId("column").value }),
+  "budget-hold": () => ({ budget: byId("budget").value }),
+  "budget-release": () => ({ budget: byId("budget").value }),
 };
 
 async function order(button) {
@@ -74,6 +76,8 @@ function success(command, result) {
     prescale: `Prescale column ${byId("column").value} holds${from}.`,
     pause: `The run pauses before lumi section ${result?.lumi_section}.`,
     resume: `The run goes on${from}.`,
+    "budget-hold": `The controller of ${byId("budget").value} does nothing${from}.`,
+    "budget-release": `The controller of ${byId("budget").value} acts${from}.`,
     "emergency-off": `All algorithms on scores are masked${from}.`,
   }[command];
 }
@@ -95,6 +99,8 @@ export function showControls(state) {
     models = state.controls.models;
     document.querySelector('[data-needs="models"]').hidden = !models.length;
     document.querySelector('[data-needs="columns"]').hidden = !state.controls.columns.length;
+    document.querySelector('[data-needs="acting"]').hidden = !state.acting.length;
+    fillChoices(byId("budget"), state.acting.map((one) => one.budget));
     fillChoices(byId("model"), models.map((one) => one.model));
     fillChoices(byId("column"), state.controls.columns, state.lumi_sections.at(-1)?.prescale_column);
     fillVersions();

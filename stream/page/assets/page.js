@@ -30,6 +30,7 @@ function show() {
   tables.showState(state);
   tables.showTiles(state);
   tables.showBudgets(state);
+  tables.showActing(state);
   tables.showAlgorithms(state);
   tables.showServices(state);
   tables.showLumiSections(state);

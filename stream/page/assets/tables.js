@@ -39,7 +39,13 @@ export function showTiles(state) {
     tile("l1", "L1 accepts", rate(last.l1_hz, last.l1_error_hz), `${where}, limit ${rate(state.limits.l1_hz)}`);
     tile("ad", "Anomaly detection", rate(last.ad_hz, last.ad_error_hz), where);
     tile("pure", "AD alone (pure)", rate(last.ad_pure_hz, last.ad_pure_error_hz), where);
+    if (last.hlt) {
+      tile("hlt", "After the L1 accept", rate(last.hlt.accepted_hz, last.hlt.accepted_error_hz), `${where}, allowed ${rate(state.limits.hlt_hz)}`);
+    }
     tile("dead", "Dead time", percent(last.dead_fraction), where);
+  }
+  for (const one of state.acting.filter((budget) => budget.state === "off")) {
+    tile(`off-${one.budget}`, `Budget ${one.budget}`, "switched off", `${rate(one.last_actions.at(-1)?.rate_hz)}, target ${rate(one.target_hz)}`);
   }
   if (state.progress) {
     const now = state.progress;
@@ -64,8 +70,27 @@ export function showBudgets(state) {
     const kept = last?.budgets[name], use = kept !== undefined && allowed ? kept / allowed : null;
     return [name, rate(kept), rate(last?.suppressed[name]), rate(allowed), use === null ? "–" : percent(use)];
   });
+  byId("beam-second").hidden = !rows.length || !state.lumi_sections.some((row) => row.dead_fraction);
   byId("budgets").hidden = !rows.length;
   fillTable(byId("budgets"), rows, ["name", "n", "n", "n", "n"]);
+}
+
+const STATES = { acting: "acts", held: "held by an operator", masked: "waits: masked by command", off: "switched off" };
+const settingText = (setting) => setting === null ? "–" : typeof setting === "number" ? count(setting) : setting;
+
+function actionText(action) {
+  if (!action) return "–";
+  const moved = action.before === action.after ? "" : ` ${settingText(action.before)} → ${settingText(action.after)}`;
+  return `${action.action}${moved} from lumi section ${action.lumi_section}, at ${rate(action.rate_hz)}`;
+}
+
+export function showActing(state) {
+  byId("acting").hidden = !state.acting.length;
+  fillTable(byId("acting-table"), state.acting.map((one) => [
+    one.budget, element("span", STATES[one.state], { class: "acts", "data-acts": one.state }),
+    one.by === "cap" ? `${one.rate} rate, by its cap` : `${one.rate} rate, by ${one.by.replace("_", " ")}`,
+    rate(one.target_hz), rate(one.rate_hz), settingText(one.setting), actionText(one.last_actions.at(-1)),
+  ]), ["name", "", "", "n", "n", "", ""]);
 }
 
 export function showAlgorithms(state) {

@@ -17,17 +17,29 @@ import pytest
 from models.repository import open_repository
 from models.repository_changes import add_version, set_alias
 from stream.page.server import PAGE_FILE
+from stream.run.finished import read_ended_run
+from stream.run.report_page import run_page
 from tests.stream.page.browsing import Browser, browser, rate_hz
 from tests.stream.run.running import Running, running, settings, write_config
+from triggers.decision.settings import simulated_seconds
+from triggers.studies.html import rate_text
+from triggers.studies.rates import rate_and_error
 
 pytestmark = pytest.mark.heavy
 VERSIONS = ("demo-v1", "demo-v2")
 DESK, PHONE = 1280, 390
 SERVICES = ("producer", "combiner", "seeds.0", "score:axol1tl.0")
-PER_LUMI_SECTION = 200_000
+BUNCHES, PER_LUMI_SECTION = 1000, 200_000
 LARGE = "run.orbits_per_lumi_section=200"
 SLOWLY = "run.pace=0.002"
 """Of real time; without a pace the run stands still when it is paused."""
+ACTING = (
+    "budgets=["
+    "{name: anomaly, algorithms: [ad], rate_hz: 20000, control: {target_hz: 20}},"
+    "{name: l1, algorithms: ['*'], rate_hz: 1000000,"
+    " control: {by: column, target_hz: 60000, columns: [unprescaled, physics], emergency_factor: null}}]"
+)
+"""One that switches its group off, however few crossings get done, and one that takes the tighter column."""
 
 
 @contextmanager
@@ -210,7 +222,7 @@ def test_light_and_dark_with_the_keyboard(tmp_path: Path) -> None:
         page.press(Keys.ENTER)
         page.wait(lambda: page.js("return document.documentElement.dataset.look") == "light")
         assert page.js("return getComputedStyle(document.body).backgroundColor") != dark
-        page.wait(lambda: page.js("return document.querySelectorAll('.plot .bk-Figure').length") == 6)
+        page.wait(lambda: page.js("return document.querySelectorAll('.plot .bk-Figure').length") == 7)
         reached = set()
         for _ in range(60):
             page.press(Keys.TAB)
@@ -219,3 +231,70 @@ def test_light_and_dark_with_the_keyboard(tmp_path: Path) -> None:
         assert page.complaints() == []
         run.ask("stop")
         run.end()
+
+
+@pytest.mark.parametrize("width", [DESK, PHONE])
+def test_budgets_that_act_are_shown_held_and_released(tmp_path: Path, width: int) -> None:
+    def cells(page: Browser, budget: str) -> list[str]:
+        (row,) = [row for row in page.rows("acting-table") if row[0] == budget]
+        return row
+
+    with (
+        watched(tmp_path, LARGE, "run.pace=0.005", "prescales.column=unprescaled", ACTING) as (run, place),
+        browser(width) as page,
+    ):
+        page.open(f"{place['url']}#token={place['token']}")
+        page.wait(lambda: [row[1] for row in page.rows("acting-table")] == ["switched off", "acts"])
+        page.wait(lambda: cells(page, "l1")[6].startswith("tighten unprescaled → physics from lumi section "))
+        assert cells(page, "l1")[2:4] == ["total rate, by column", "60 kHz"]
+        assert cells(page, "l1")[5] == "physics"
+        assert cells(page, "anomaly")[2:4] == ["total rate, by its cap", "20 Hz"]
+        assert cells(page, "anomaly")[6].startswith("off from lumi section ")
+        assert page.text("#tile-off-anomaly dd").startswith("switched off")
+        page.choose("#budget", "l1")
+        page.click("[data-command=budget-hold]")
+        page.wait(lambda: page.text("#answer").startswith("The controller of l1 does nothing from lumi section "))
+        page.wait(lambda: cells(page, "l1")[1] == "held by an operator")
+        page.click("[data-command=budget-release]")
+        page.wait(lambda: page.text("#answer").startswith("The controller of l1 acts from lumi section "))
+        page.wait(lambda: cells(page, "l1")[1] == "acts")
+        assert [row[1:] for row in page.rows("changes")] == [["budget-release", "l1"], ["budget-hold", "l1"]]
+        assert page.js("return document.documentElement.scrollWidth") <= width
+        assert page.complaints() == []
+        run.ask("stop")
+        result = run.end()
+    with page_of(Path(result["run_dir"])) as url, browser(width) as page:
+        page.open(url)
+        last = {budget["budget"]: budget for budget in result["budget_control"]}
+        for name in ("anomaly", "l1"):
+            shown = cells(page, name)
+            assert last[name]["rate_hz"] == rate_hz(shown[4])
+            action = last[name]["last_actions"][-1]
+            assert f" from lumi section {action['lumi_section']}, at " in shown[6]
+            assert action["rate_hz"] == rate_hz(shown[6].rpartition(", at ")[2])
+        assert page.js("return document.getElementById('control-form').hidden")
+        assert page.complaints() == []
+
+
+def test_with_dead_time_page_and_report_tell_what_budgets_keep_per_second_of_beam(tmp_path: Path) -> None:
+    config, limit_hz = write_config(tmp_path), 500
+    faster_than_the_source = (LARGE, "run.pace=1", "run.lumi_sections=60")
+    everything = f"budgets=[{{name: l1, algorithms: ['*'], rate_hz: {limit_hz}}}]"
+    with running(str(config), *settings(everything, *faster_than_the_source), out=tmp_path / "runs") as run:
+        result = run.end()
+    assert sum(result["dead"].values()) > 0
+    rows = {row["lumi_section"]: row for row in result["lumi_sections"] if row["decided"]}
+    with page_of(Path(result["run_dir"])) as url, browser(DESK) as page:
+        page.open(url)
+        ((_, kept, suppressed, allowed, _),) = page.rows("budgets")
+        row = rows[int(page.rows("lumi-table")[0][0])]
+        assert not page.js("return document.getElementById('beam-second').hidden")
+    beam_s = simulated_seconds(row["decided"] + sum(row["dead"].values()), BUNCHES)
+    assert allowed == f"{limit_hz} Hz"
+    assert row["budgets"]["l1"]["final"] / beam_s == rate_hz(kept)
+    assert row["suppressed"]["l1"] / beam_s == rate_hz(suppressed)
+
+    kept_in_all, beam_s = result["budgets"]["l1"]["final"], simulated_seconds(result["produced"], BUNCHES)
+    assert 0 < kept_in_all <= limit_hz * beam_s
+    report = run_page(read_ended_run(Path(result["run_dir"])))
+    assert f">{rate_text(*rate_and_error(kept_in_all, beam_s))}<" in report

@@ -55,7 +55,21 @@ def test_no_page_unless_it_is_wanted(folder: Path) -> None:
     said = Said()
     with page_child(PageSection()) as page:
         page.begin(folder, said.append)
+        assert not page.served()
     assert said == []
+
+
+def test_whoever_asks_whether_it_is_served_waits_until_it_is_or_will_not_be(folder: Path) -> None:
+    said = Said()
+    with page_child(PageSection(enabled=True)) as page:
+        page.begin(folder, said.append)
+        assert page.served()
+        assert said == [said.first()]
+        assert said.first().startswith(f"live page: {page.url} ")
+    with page_child(PageSection(enabled=True)) as page:
+        page.begin(folder / "nowhere", said.append)
+        assert not page.served()
+        assert said[1].startswith("no live page: ")
 
 
 def test_one_sentence_if_bokeh_is_not_installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

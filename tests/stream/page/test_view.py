@@ -126,5 +126,6 @@ def test_latency_speed_and_cost_are_those_between_two_readings() -> None:
 
 def test_budgets_are_what_the_run_says_now() -> None:
     config = {"budgets": [{"name": "anomaly", "rate_hz": 1000.0}], "metrics": {"l1_rate_limit_hz": 1e5}}
-    assert view.limits(config, None) == {"l1_hz": 1e5, "budgets": {"anomaly": 1000.0}}
+    assert view.limits(config, None) == {"l1_hz": 1e5, "budgets": {"anomaly": 1000.0}, "hlt_hz": None}
+    assert view.limits(config | {"hlt": {"rate_hz": 10.0}}, None)["hlt_hz"] == 10.0
     assert view.limits(config, metrics(1, 0, 0))["budgets"] == {"anomaly": 700.0}

@@ -30,9 +30,10 @@ def test_the_page_tells_what_ran_and_needs_no_network(chain: Chain) -> None:
     folder = Path(result["run_dir"])
     refused = {"ok": False, "error": {"where": "menu", "what": "unknown algorithm 'L1_X'", "remedy": "check it"}}
     (folder / "audit.jsonl").write_text(json.dumps(ENTRY | refused) + "\n")
-    ended = l1chain("report", str(folder), "--json")
+    ended = l1chain("report", "--json", cwd=folder.parents[1])  # the latest that has ended below ./runs
     assert ended.code == 0, ended.err
-    page = Path(ended.result["report"]).read_text()
+    assert ended.result["report"] == f"runs/{folder.name}/report.html"
+    page = (folder / "report.html").read_text()
     assert not re.search(r"<(script|link|img|iframe)|\bsrc=|@import|url\((?!#)", page)
     headings = ["What ran", "Rates", "Anomaly detection", "Dead time", "Services", "In hardware", "Actions"]
     assert re.findall(r"<h2>(.*?)</h2>", page) == headings

@@ -21,7 +21,11 @@ from tests.stream.run.conftest import l1chain
 from tests.stream.run.running import PATIENCE_S, running, settings, write_config
 from tests.stream.run.test_watch_remote import free_port, keys  # noqa: F401 — a fixture
 
-IN_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+IN_A_TERMINAL = """
+import os, pty, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell lets what it starts in the background ignore it
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
+"""
 STATUS: dict[str, Any] = {
     "run": "a1",
     "state": "running",
@@ -75,6 +79,9 @@ l1chain_ad_accepts_total{{step="pure",service="combiner"}} 0
 l1chain_budget_rate_hz{{budget="anomaly",service="combiner"}} 5
 l1chain_budget_accepts_total{{budget="anomaly",service="combiner"}} {ad}
 l1chain_budget_suppressed_crossings_total{{budget="anomaly",service="combiner"}} 3
+l1chain_hlt_rate_limit_hz{{model="gelato_hlt",version="v1",service="combiner"}} 3
+l1chain_hlt_crossings_total{{model="gelato_hlt",version="v1",step="scored",service="combiner"}} {accepted}
+l1chain_hlt_crossings_total{{model="gelato_hlt",version="v1",step="accepted",service="combiner"}} {ad}
 l1chain_algorithm_working_point_info{{algorithm="L1_AXO_Tight",model="axol1tl",working_point="tight",service="c"}} 1
 l1chain_working_point_rate_hz{{model="axol1tl",version="v5",working_point="tight",role="production",service="s.0"}} 20
 l1chain_working_point_rate_hz{{model="axol1tl",version="v5",working_point="tight",role="production",service="s.1"}} 20
@@ -103,6 +110,7 @@ def test_rates_are_those_between_two_looks_per_simulated_second() -> None:
     (budget,) = told["budgets"]
     # Two decided seconds are two and a half of beam, of which a fifth is dead time.
     assert (budget["hz"], budget["limit_hz"], budget["suppressed_hz"]) == (8.0, 5.0, 0.0)
+    assert told["hlt"] == {"model": "gelato_hlt", "version": "v1", "hz": 10.0, "error_hz": 20**0.5 / 2, "limit_hz": 3.0}
     (algorithm,) = told["algorithms_on_scores"]
     assert (algorithm["before_prescale_hz"], algorithm["final_hz"]) == (40.0, 10.0)
     assert algorithm["calibrated_hz"] == 20.0, "not once for each replica"
@@ -131,7 +139,7 @@ def test_eighty_columns_show_everything() -> None:
     assert "…" not in text
     assert all(len(line) <= 80 for line in text.splitlines())
     words = ("running", "lumi section 4", "column emergency", "axol1tl/v5", "L1_AXO_Tight", "1,000,000 crossings/s")
-    words = (*words, "1,234", "off from 4, at 90 Hz")
+    words = (*words, "after L1: gelato_hlt", "1,234", "off from 4, at 90 Hz")
     for word in (*words, "dead time 20.00%", "starts", "prescale emergency from lumi section 3"):
         assert word in text.replace("\n", " ")
 
