@@ -84,7 +84,7 @@ def compile_library(
         CompileLimitReached: a limit.
         CacheUnsafe: other accounts can write the folder, or it cannot be made.
     """
-    command = _compiler()
+    command = find_compiler()
     for source in sources:
         if not source.is_file():
             raise FileMissing(source, "C++ source")
@@ -153,7 +153,12 @@ class _Step:
         return CompileFailed(source, output)
 
 
-def _compiler() -> str:
+def find_compiler() -> str:
+    """The path of g++.
+
+    Raises:
+        CompilerMissing: it is not installed.
+    """
     found = shutil.which(COMPILER)
     if found is None:
         raise CompilerMissing(COMPILER)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -59,20 +59,26 @@ def resource_factor(layer: Conv2D, height: int, width: int, block_places: int = 
     return math.ceil(height / down) * math.ceil(width / right) * channels * filters / block
 
 
+def windows_of(network: Network) -> Mapping[str, CombLogic]:
+    """The logic of one window of each convolution, by the layer's output."""
+    return {layer.output: window_logic(network, layer) for layer in network.all_layers if isinstance(layer, Conv2D)}
+
+
 def convolution_estimates(
-    network: Network, luts_of: Callable[[CombLogic], int | None] | None = None
+    network: Network, windows: Mapping[str, CombLogic], luts_of: Callable[[CombLogic], int | None] | None = None
 ) -> tuple[ConvolutionEstimate, ...]:
     """Each convolution of a network, from one window.
 
     Args:
         network: whose convolutions.
+        windows: from `windows_of`.
         luts_of: tells the look-up tables that logic takes, if it can.
     """
     found = []
     for layer in network.all_layers:
         if isinstance(layer, Conv2D):
             height, width, _ = network.tensors[layer.inputs[0]].shape
-            window = window_logic(network, layer)
+            window = windows[layer.output]
             luts = None if luts_of is None else luts_of(window)
             rho = resource_factor(layer, height, width)
             found.append(ConvolutionEstimate(layer.output, float(window.cost), luts, rho))

@@ -33,7 +33,10 @@ from models.repository import LoadedVersion
 
 _FLAGS: Final = ("-DNDEBUG",)
 """Some conversions of ap_types read a bit that is not there, and do not use it; a check of theirs would end Python."""
-_LIMITS: Final = CompileLimits(seconds=600.0)
+_LIMITS: Final = CompileLimits(seconds=1200.0)
+_QUICKLY: Final = ("-O1", "-fno-inline-functions-called-once")
+"""For long sources, which are functions of thousands of statements: at -O2 g++ takes five times as long for them."""
+_LONG_LINES: Final = 1000
 _TRACED_BITS: Final = 64
 
 
@@ -177,7 +180,8 @@ def compiled(project: HlsProject, *flags: str, cache: Path | None = None) -> Pat
         folder = Path(name)
         project.write_sources(folder)
         sources = [folder / project.batch_source]
-        return compile_library(sources, project.includes(), (*_FLAGS, *flags), cache=cache, limits=_LIMITS)
+        options = (*_FLAGS, *(_QUICKLY if project.n_lines > _LONG_LINES else ()), *flags)
+        return compile_library(sources, project.includes(), options, cache=cache, limits=_LIMITS)
 
 
 def _codes(network: Network, project: HlsProject, inputs: ArrayLike) -> NDArray[np.signedinteger[Any]]:

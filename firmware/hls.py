@@ -34,6 +34,7 @@ _STACK_BYTES: Final = 2 << 20
 """Threads have 8 MiB; a quarter of it is for the arrays of one call."""
 _GIVEN: Final = "given"
 _STAMP_DIGITS: Final = 8
+_FUNCTIONS: Final = "firmware/parameters.h"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ class HlsProject:
     def batch_source(self) -> str:
         """The path of the source to compile; it includes the others."""
         return f"{self.top}_csim.cpp"
+
+    @property
+    def n_lines(self) -> int:
+        """Of the functions and their configurations."""
+        return self.files[_FUNCTIONS].count("\n") + self.files[f"firmware/{self.top}.cpp"].count("\n")
 
     @property
     def code_dtype(self) -> np.dtype[np.signedinteger[Any]]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 from da4ml.trace import FixedVariable, FixedVariableArray, HWConfig, comb_trace
-from da4ml.types import CombLogic
+from da4ml.types import CombLogic, Op, QInterval
 from numpy.typing import NDArray
 
 from firmware.rtl_errors import NotLogic
@@ -48,6 +48,8 @@ _MAX_TABLE_BITS: Final = 16
 """Greater look-up tables do not fit into a part's logic."""
 _SOLVER_BITS: Final = 24
 """da4ml's solver takes matrices as float32."""
+_CONSTANT: Final = 5
+"""Code of da4ml's operation that gives a constant."""
 _HARDWARE: Final = HWConfig(1, -1, -1)
 """One unit of latency for an adder, whatever its width, as da4ml counts by default."""
 
@@ -69,7 +71,25 @@ def network_logic(network: Network, ports: Sequence[FixedPoint]) -> CombLogic:
     for layer in network.all_layers:
         values[layer.output] = tracer.trace(layer)
     (score,) = values[network.score_tensor]
-    return comb_trace(list(inputs), [score * float(network.integer_scale)], keep_dead_inputs=True)
+    return exact_constants(comb_trace(list(inputs), [score * float(network.integer_scale)], keep_dead_inputs=True))
+
+
+def exact_constants(logic: CombLogic) -> CombLogic:
+    """The same logic with every constant as an odd number of its own unit.
+
+    da4ml counts constants in units of 2^-32 to 2^31 of the wires that they meet. Far from these, where wires have gone
+    through the weights of many layers, it would cut them off or give them more bits than simulators have.
+    """
+    return logic._replace(ops=[_exact(op) if op.opcode == _CONSTANT else op for op in logic.ops])
+
+
+def _exact(op: Op) -> Op:
+    numerator, denominator = float(op.qint.min).as_integer_ratio()
+    if not numerator:
+        return op
+    zeros = (numerator & -numerator).bit_length() - 1
+    data = numerator >> zeros
+    return op._replace(data=data, qint=QInterval(op.qint.min, op.qint.max, math.ldexp(1 / denominator, zeros)))
 
 
 def window_logic(network: Network, layer: Conv2D) -> CombLogic:

@@ -13,7 +13,8 @@ from da4ml.types import CombLogic, Pipeline
 from firmware.build_requests import BuildRequest
 from firmware.builds import builds_folder
 from firmware.convolutions import ConvolutionEstimate, convolution_estimates
-from firmware.designs import rtl_design, rtl_pipeline
+from firmware.designs import rtl_design
+from firmware.limited_logic import version_logic
 from firmware.parts import DEVICES, Published, published_for
 from firmware.rtl import Language, RtlDesign, pipelined, write_rtl
 from firmware.rtl_errors import SynthesisMissing, SynthesisTooLong
@@ -101,21 +102,22 @@ def resources(
         loaded: the version.
         request: part, clock, ports.
         synthesis: whether yosys shall run.
-        limit_s: how long it may.
+        limit_s: how long making the logic may take, and each synthesis.
 
     Raises:
-        ExtraMissing: da4ml is not installed.
         NotLogic: the network cannot be expressed.
+        LogicTooLong: making the logic takes longer.
         BadValue: the part is of no family that yosys counts.
         CompileFailed: yosys refuses; the message has all that it said.
         ModelError: the version has no network, a damaged one, or inputs that packed words do not hold.
     """
     family = Family.of(request.part)
     start = time.monotonic()
-    pipeline = rtl_pipeline(loaded, request)
+    logic = version_logic(loaded, request, limit_s)
     logic_s = time.monotonic() - start
+    pipeline = logic.pipeline
     count = _Counter(loaded, request, limit_s)
-    convolutions = convolution_estimates(loaded.network, count.luts if synthesis else None)
+    convolutions = convolution_estimates(loaded.network, logic.windows, count.luts if synthesis else None)
     found, why_not = None, ""
     if synthesis:
         try:

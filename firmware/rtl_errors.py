@@ -4,6 +4,7 @@ L1ChainError
 └── ModelError (models.errors)
     └── FirmwareError (firmware.errors)
         ├── NotLogic          a network that cannot be expressed as adders, shifts and multiplexers
+        ├── LogicTooLong      a network whose logic takes longer to make than allowed
         ├── ExtraMissing      da4ml is not installed
         ├── SimulatorMissing  no program that runs RTL
         ├── SynthesisMissing  no program that maps RTL to a part's cells
@@ -23,6 +24,13 @@ class NotLogic(FirmwareError):
 
     def __init__(self, network: str, why: str) -> None:
         super().__init__(f"network '{network}'", why, "use the hls4ml backend, or another score")
+
+
+class LogicTooLong(FirmwareError):
+    """A network whose logic takes longer to make than allowed."""
+
+    def __init__(self, version: str, seconds: float) -> None:
+        super().__init__(version, f"da4ml did not make its logic in {seconds:g} s", "raise --limit-s")
 
 
 class ExtraMissing(FirmwareError):

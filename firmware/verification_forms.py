@@ -6,9 +6,9 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +71,10 @@ def forms_of(
                 forms[csim_name(flavour, strategy, factor)] = partial(_csim, settings)
     if Tool.DA4ML in tools:
         forms[LOGIC] = _opened_backend("da4ml")
-        forms |= {name: partial(_rtl, language) for name, language in (("Verilog", "verilog"), ("VHDL", "vhdl"))}
+        pipeline = cache(partial(rtl_pipeline, loaded))
+        forms |= {
+            name: partial(_rtl, language, pipeline) for name, language in (("Verilog", "verilog"), ("VHDL", "vhdl"))
+        }
     return forms
 
 
@@ -93,8 +96,14 @@ def _csim(settings: BuildSettings, loaded: LoadedVersion, _: BuildRequest, __: E
     return Form(backend.score_inputs, layers=lambda inputs: layer_codes(loaded.network, project, inputs))
 
 
-def _rtl(language: str, loaded: LoadedVersion, request: BuildRequest, stack: ExitStack) -> Form:
-    pipeline = rtl_pipeline(loaded, request)
+def _rtl(
+    language: str,
+    pipeline_of: Callable[[BuildRequest], Any],
+    loaded: LoadedVersion,
+    request: BuildRequest,
+    stack: ExitStack,
+) -> Form:
+    pipeline = pipeline_of(request)
     from firmware.rtl import Language, write_rtl
     from firmware.rtl_simulation import RtlSimulation
 

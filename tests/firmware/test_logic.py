@@ -14,7 +14,7 @@ pytest.importorskip("da4ml", reason="the extra [firmware] is not installed")
 from da4ml._binary import dais_interp_run
 from da4ml.trace import comb_trace
 
-from firmware.logic import convert, input_port, network_logic
+from firmware.logic import convert, exact_constants, input_port, network_logic
 from firmware.rtl_errors import NotLogic
 from models.backends import fixed
 from models.fixed_codes import convert as convert_codes
@@ -64,3 +64,15 @@ def test_the_same_network_gives_the_same_logic() -> None:
     ports = [network.given_type] * network.n_inputs
     first, second = (network_logic(network, ports) for _ in range(2))
     assert first.ops == second.ops
+
+
+@pytest.mark.parametrize("power", [-90, -45, 0, 20])
+def test_constants_far_above_the_unit_of_a_wire_are_exact(power: int) -> None:
+    """As after many layers, each of whose weights has fraction bits."""
+    port = input_port(FixedPoint(12, 12, signed=True))
+    far = port * 2.0**power
+    limited = far.max_of(-3 * 2.0**power).min_of(1000 * 2.0**power) * 2.0**-power
+    logic = exact_constants(comb_trace([port], [limited, (far * 2.0**-power).min_of(1000.0)], keep_dead_inputs=True))
+    codes = np.arange(-2048, 2048)
+    found = dais_interp_run(logic.to_binary(), codes.astype(float)[:, None], 1)
+    np.testing.assert_array_equal(found, np.stack([codes.clip(-3, 1000), codes.clip(None, 1000)], axis=1))

@@ -13,15 +13,17 @@ pytest.importorskip("da4ml", reason="the extra [firmware] is not installed")
 
 from firmware import synthesis_cache
 from firmware.build_requests import rtl_request
-from firmware.convolutions import convolution_estimates, resource_factor
+from firmware.convolutions import ConvolutionEstimate, convolution_estimates, resource_factor, windows_of
+from firmware.designs import rtl_design, rtl_pipeline
+from firmware.limited_logic import version_logic
 from firmware.logic import network_logic
 from firmware.parts import DEVICES, PUBLISHED, published_for
 from firmware.ports import Ports
 from firmware.resources import resources
-from firmware.rtl import RtlDesign
-from firmware.rtl_errors import NotLogic, SynthesisMissing, SynthesisTooLong
-from firmware.synthesis import Cells, Family
-from models.network import NETWORK_FILE
+from firmware.rtl import Language, RtlDesign, write_rtl
+from firmware.rtl_errors import LogicTooLong, NotLogic, SynthesisMissing, SynthesisTooLong
+from firmware.synthesis import Cells, Family, synthesise
+from models.network import NETWORK_FILE, Network
 from models.network_layers import Conv2D
 from models.repository import LoadedVersion, Repository
 from stream.cli.app import app
@@ -39,6 +41,10 @@ def _version(folder: Path, name: str = "axol1tl") -> LoadedVersion:
     return Repository(folder).load(name, "small")
 
 
+def _estimates(network: Network) -> tuple[ConvolutionEstimate, ...]:
+    return convolution_estimates(network, windows_of(network))
+
+
 def test_rho_is_the_ratio_of_places_and_channels() -> None:
     network = network_from(region_document(3))
     (layer,) = [layer for layer in network.layers if isinstance(layer, Conv2D)]
@@ -48,7 +54,7 @@ def test_rho_is_the_ratio_of_places_and_channels() -> None:
 
 def test_windows_times_rho_estimate_a_convolution() -> None:
     document = region_document(3)
-    (estimate,) = convolution_estimates(network_from(document))
+    (estimate,) = _estimates(network_from(document))
     assert estimate.rho == 63
     for dense in document["layers"]:
         if dense["op"] == "dense":
@@ -61,7 +67,7 @@ def test_windows_times_rho_estimate_a_convolution() -> None:
 
 def test_windows_of_padded_convolutions_are_estimated() -> None:
     networks = [random_network(seed, ops=("conv2d", "relu")) for seed in range(12)]
-    estimates = [one for network in networks for one in convolution_estimates(network)]
+    estimates = [one for network in networks for one in _estimates(network)]
     assert estimates
     assert all(one.block_cost >= 0 and one.rho >= 1 for one in estimates)
 
@@ -133,9 +139,30 @@ def test_without_yosys_the_report_says_what_to_install(tmp_path: Path, monkeypat
 
 @needs_yosys
 def test_a_synthesis_that_takes_too_long_is_ended(tmp_path: Path) -> None:
-    found = resources(_version(tmp_path), rtl_request(), limit_s=0.05)
-    assert found.synthesis is None
-    assert "did not end in 0.05 s" in found.why_not
+    loaded = _version(tmp_path)
+    design = rtl_design(loaded, rtl_request(), Language.VERILOG)
+    write_rtl(rtl_pipeline(loaded, rtl_request()), tmp_path / "rtl", design)
+    with pytest.raises(SynthesisTooLong, match=r"did not end in 0.05 s"):
+        synthesise(tmp_path / "rtl", design, limit_s=0.05)
+
+
+@pytest.mark.parametrize("limit_s", [None, 300])
+def test_the_logic_is_the_same_in_a_process_of_its_own(tmp_path: Path, limit_s: float | None) -> None:
+    write_version(tmp_path, "regions", "v1", {NETWORK_FILE: json.dumps(region_document(3)).encode()})
+    loaded = Repository(tmp_path).load("regions", "v1")
+    logic = version_logic(loaded, rtl_request(), limit_s)
+    assert logic.pipeline == rtl_pipeline(loaded, rtl_request())
+    assert logic.windows == windows_of(loaded.network)
+
+
+def test_logic_that_takes_too_long_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LogicTooLong, match=r"axol1tl/small: da4ml did not make its logic in 0.01 s; raise --limit-s"):
+        resources(_version(tmp_path), rtl_request(), limit_s=0.01)
+
+
+def test_what_cannot_be_expressed_says_why_from_its_process() -> None:
+    with pytest.raises(NotLogic, match="geometric mean"):
+        version_logic(Repository().load("axol1tl", "sim-gmm"), rtl_request(), limit_s=300)
 
 
 def test_the_command_prints_a_table_and_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +198,7 @@ def test_what_is_not_synthesised_is_estimated_by_windows(tmp_path: Path, monkeyp
     monkeypatch.setattr(synthesis_cache, "synthesise", only_windows)
     monkeypatch.setattr(synthesis_cache, "find_yosys", lambda: "true")
     write_version(tmp_path, "regions", "v1", {NETWORK_FILE: json.dumps(region_document(3)).encode()})
-    found = resources(Repository(tmp_path).load("regions", "v1"), rtl_request(), limit_s=1)
+    found = resources(Repository(tmp_path).load("regions", "v1"), rtl_request())
     (estimate,) = found.convolutions
     assert (estimate.block_luts, estimate.luts) == (90, 90 * 63)
     assert found.synthesis is None

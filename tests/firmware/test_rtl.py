@@ -13,13 +13,14 @@ import pytest
 
 pytest.importorskip("da4ml", reason="the extra [firmware] is not installed")
 
-from firmware import ghdl
+from firmware import ghdl, verilator
 from firmware.logic import network_logic
 from firmware.rtl import Language, RtlDesign, pipelined, write_rtl
 from firmware.rtl_errors import SimulatorMissing, SynthesisMissing
-from firmware.rtl_simulation import RtlSimulation, find_verilator
+from firmware.rtl_simulation import RtlSimulation
 from firmware.rtl_tools import run_tool
 from firmware.synthesis import synthesise
+from firmware.verilator import find_verilator
 from models.backends import fixed
 from models.network import Network
 from tests.models.encoder_networks import encoder_document, network_from
@@ -112,6 +113,7 @@ def test_cells_are_counted(tmp_path: Path) -> None:
 def test_a_missing_tool_is_named_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(verilator, "find_spec", lambda _: None)
     with pytest.raises(SimulatorMissing, match="apt-get install verilator"):
         find_verilator()
     with pytest.raises(SynthesisMissing, match="apt-get install yosys"):

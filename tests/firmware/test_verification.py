@@ -132,6 +132,7 @@ def test_a_form_that_cannot_run_says_why(monkeypatch: pytest.MonkeyPatch, tmp_pa
     ended = CliRunner().invoke(app, [*arguments, "--random", "10"], env={"COLUMNS": "200"})
     assert ended.exit_code == 2
     assert "da4ml logic, Verilog, VHDL not compared: da4ml: the package is not installed" in ended.stdout
+    assert "pip install 'l1chain[firmware]'" in ended.stdout
 
 
 def test_random_inputs_reach_the_ends_of_every_port() -> None:
