@@ -45,7 +45,7 @@ app.command("remove")(model_versions.remove)
 
 @app.command("list")
 def list_versions(repository: RepositoryOption = None, as_json: JsonOption = False) -> None:
-    """List the versions of a repository, with the aliases that point to them."""
+    """List the versions of a repository, a line each, with the aliases that point to them; `models show` tells all."""
     from models.repository import open_repository
     from stream.cli.output import console, print_json
 
@@ -54,15 +54,17 @@ def list_versions(repository: RepositoryOption = None, as_json: JsonOption = Fal
     if as_json:
         print_json({"repository": str(opened.folder), "versions": versions})
         return
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("version", "aliases", "backend", "working points", "description")
+    names = [Column(name, no_wrap=True) for name in ("version", "aliases", "backend")]
+    description = Column("description", no_wrap=True, overflow="ellipsis", ratio=1)
+    table = Table(*names, "working points", description, box=None, pad_edge=False, expand=True)
     for entry in versions:
         table.add_row(
             f"{entry['name']}/{entry['version']}",
             ", ".join(entry["aliases"]),
             entry["backend"],
-            ", ".join(entry["working_points"]),
+            str(len(entry["working_points"])),
             entry["description"],
         )
     console().print(table)
