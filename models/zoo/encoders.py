@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import keras
@@ -20,21 +20,19 @@ from models.training.fake_quantised import FakeQuantisedDense, LayerTypes
 from models.training.loop import Stage, Trainer
 from models.training.losses import SaturationAwareReconstruction
 from models.training.networks import INPUT, NetworkWriter, exact_squares_type
-from models.training.quantiles import quantile_scaling
-from models.training.recipe import Fitted, Recipe
+from models.training.recipe import Fitted
 from models.training.scaled_inputs import ScaledInputs
 from models.training.scoring import scores_of
+from models.zoo.momenta import MomentumRecipe
 
 INPUTS: Final = FixedPoint.parse("ap_fixed<8,6,AP_RND_CONV,AP_SAT>")
 ACTIVATIONS: Final = FixedPoint.parse("ap_ufixed<10,6,AP_RND_CONV,AP_SAT>")
 LATENT: Final = FixedPoint.parse("ap_fixed<10,7,AP_RND_CONV,AP_SAT>")
 SCORE: Final = FixedPoint.parse("ap_ufixed<18,14,AP_TRN,AP_SAT>")
 Width = Annotated[int, Field(ge=1, le=4096)]
-Shift = Annotated[int, Field(ge=-1, le=12)]
-Limit = Annotated[float, Field(ge=1, le=2048)]
 
 
-class EncoderRecipe(Recipe):
+class EncoderRecipe(MomentumRecipe):
     """A variational autoencoder of which the encoder is deployed; score Σμ².
 
     Attributes:
@@ -44,9 +42,6 @@ class EncoderRecipe(Recipe):
         latent_width: what is deployed is this times the means of the standard normal distribution, so that the steps
             of `latent_type` resolve the tail of their squares.
         epochs: passes over the crossings.
-        momentum_shift: by object, the power of two that its momenta are divided by; others: as their quantiles say.
-        momentum_limit_gev: by object, where its momenta end; others: where `input_type` ends.
-        input_type: of the scaled inputs.
         activation_type: of hidden numbers; without sign: ReLU.
         latent_type: of the means.
         ebops_beta: learn the width of every weight and number instead, with this weight of the effective bit operations
@@ -58,8 +53,6 @@ class EncoderRecipe(Recipe):
     beta: Annotated[float, Field(ge=0, le=1)] = 0.1
     latent_width: Annotated[float, Field(gt=0)] = 2.0
     epochs: Annotated[int, Field(ge=1)] = 15
-    momentum_shift: Mapping[str, Shift] = Field(default_factory=dict)
-    momentum_limit_gev: Mapping[str, Limit] = Field(default_factory=dict)
     input_type: FixedPointText = INPUTS
     activation_type: FixedPointText = ACTIVATIONS
     latent_type: FixedPointText = LATENT
@@ -67,13 +60,7 @@ class EncoderRecipe(Recipe):
 
     def fit(self, data: TrainingData, trainer: Trainer) -> Fitted:
         """Train, and keep the encoder."""
-        scaling = quantile_scaling(
-            data,
-            self.input_type,
-            allow_constant=trainer.settings.allow_constant,
-            momentum_shift=self.momentum_shift,
-            momentum_limit_gev=self.momentum_limit_gev,
-        )
+        scaling = self._scaling(data, trainer)
         scaled = ScaledInputs(scaling)
         layers = self._deployed()
         vae = VariationalAutoencoder(

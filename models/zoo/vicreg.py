@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping
 from typing import Annotated, Final
 
 import tensorflow as tf
@@ -16,16 +15,15 @@ from models.training.data import TrainingData
 from models.training.embedding import VicRegStage, VicRegWeights, projector_layers
 from models.training.fake_quantised import FakeQuantisedDense, LayerTypes
 from models.training.loop import Trainer
-from models.training.quantiles import quantile_scaling
-from models.training.recipe import Recipe
 from models.training.scaled_inputs import ScaledInputs
-from models.zoo.encoders import ACTIVATIONS, Limit, Shift, Width
+from models.zoo.encoders import ACTIVATIONS, Width
+from models.zoo.momenta import MomentumRecipe
 
 INPUTS: Final = FixedPoint.parse("ap_fixed<14,6,AP_RND_CONV,AP_SAT>")
 WEIGHTS: Final = FixedPoint.parse("ap_fixed<4,1,AP_RND_CONV,AP_SAT>")
 
 
-class VicRegRecipe(Recipe, ABC):
+class VicRegRecipe(MomentumRecipe, ABC):
     """A recipe that begins with a self-supervised embedding; the projector is stripped.
 
     Attributes:
@@ -36,9 +34,6 @@ class VicRegRecipe(Recipe, ABC):
         weights: of the terms of the loss.
         spread: that `weights.whiteness`, or whitening, gives the numbers of the embedding.
         embedding_epochs: passes over the crossings.
-        momentum_shift: by object, the power of two that its momenta are divided by; others: as their quantiles say.
-        momentum_limit_gev: by object, where its momenta end; others: where `input_type` ends.
-        input_type: of the scaled inputs.
         weight_type: of the encoder's weights and biases.
         activation_type: of its hidden numbers; without sign: ReLU.
     """
@@ -50,8 +45,6 @@ class VicRegRecipe(Recipe, ABC):
     weights: VicRegWeights = VicRegWeights()
     spread: Annotated[float, Field(gt=0)] = 2.0
     embedding_epochs: Annotated[int, Field(ge=1)] = 12
-    momentum_shift: Mapping[str, Shift] = Field(default_factory=dict)
-    momentum_limit_gev: Mapping[str, Limit] = Field(default_factory=dict)
     input_type: FixedPointText = INPUTS
     weight_type: FixedPointText = WEIGHTS
     activation_type: FixedPointText = ACTIVATIONS
@@ -60,14 +53,7 @@ class VicRegRecipe(Recipe, ABC):
         self, data: TrainingData, trainer: Trainer, embedding_type: FixedPoint
     ) -> tuple[ScaledInputs, tuple[FakeQuantisedDense, ...]]:
         """Train the encoder; returns the scaling and the layers."""
-        scaling = quantile_scaling(
-            data,
-            self.input_type,
-            allow_constant=trainer.settings.allow_constant,
-            momentum_shift=self.momentum_shift,
-            momentum_limit_gev=self.momentum_limit_gev,
-        )
-        scaled = ScaledInputs(scaling)
+        scaled = ScaledInputs(self._scaling(data, trainer))
         encoder = (
             *(FakeQuantisedDense(n, self._types(self.activation_type)) for n in self.hidden),
             FakeQuantisedDense(self.embedding, self._types(embedding_type)),
