@@ -17,7 +17,7 @@ from stream.page.crossings import AcceptedCrossings
 from stream.page.listener import Listener
 from stream.page.lumi_sections import LumiSections
 from stream.page.scrape import Scrape, scrape
-from stream.run.budget_config import budgets_on_scores
+from stream.run.budgets_on_scores import budgets_on_scores
 from stream.run.control_client import Client
 from stream.run.finished import FinishedRun, read_run
 from stream.services.sinks.files import ACCEPTED_FILE

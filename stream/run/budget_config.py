@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final
+from collections.abc import Sequence
+from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field, model_validator
 
 from stream.services.budget_kinds import MovedBy, RateKind
-from triggers.decision.budgets import member_indices
-from triggers.errors import L1ChainError
-from triggers.menu.load import load_menu
 from triggers.strict_yaml import StrictModel
 
 EVERYTHING: Final = "*"
@@ -95,22 +92,3 @@ def check_budgets(budgets: Sequence[BudgetSection], has_table: bool, has_schedul
         raise ValueError(f"budget {columns[0]} chooses a prescale column of no table; set prescales.path and .column")
     if columns and has_schedule:
         raise ValueError(f"budget {columns[0]} and prescales.schedule both choose the column; remove one of them")
-
-
-def budgets_on_scores(record: Mapping[str, Any]) -> list[str]:
-    """The budgets of algorithms on scores alone; of a menu that is not there any more, those that name algorithms.
-
-    Args:
-        record: the run record.
-    """
-    sections = [section for section in record["config"]["budgets"] if EVERYTHING not in section["algorithms"]]
-    try:
-        menu = load_menu(record["menu"]["path"])
-        on_scores = set(member_indices("menu", record["menu"]["on_scores"], menu))
-        return [
-            section["name"]
-            for section in sections
-            if on_scores.issuperset(member_indices("menu", section["algorithms"], menu))
-        ]
-    except L1ChainError:
-        return [section["name"] for section in sections]

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import yaml
 
-from stream.run.budget_config import budgets_on_scores
+from stream.run.budgets_on_scores import budgets_on_scores
 from stream.run.config import ChainConfig
 from stream.run.finished import FinishedRun
 from stream.run.hardware_latency import hardware_latency
@@ -148,10 +148,14 @@ def _rates(record: Row, rates: list[Row]) -> Iterator[str]:
 def _by_lumi_section(record: Row, count: Callable[[Row], int], of_beam: bool = False) -> tuple[list[int], list[float]]:
     """Lumi sections with decided crossings, and a rate in kHz in each: per decided second, or per second of beam."""
     decided = [row for row in record["lumi_sections"] if row["decided"]]
-    bunches = record["config"]["run"]["colliding_bunches"]
+    bunches = _bunches(record)
     crossings = [row["decided"] + (_dead(row) if of_beam else 0) for row in decided]
     rates = [count(row) / simulated_seconds(n, bunches) * _KHZ for row, n in zip(decided, crossings, strict=True)]
     return [row["lumi_section"] for row in decided], rates
+
+
+def _bunches(record: Row) -> int:
+    return int(record["config"]["run"]["colliding_bunches"])
 
 
 def _dead(counts: Row) -> int:
@@ -169,8 +173,8 @@ def _rate(record: Row, count: int) -> str:
 
 def _beam_rate(record: Row, count: int) -> str:
     """A rate as budgets count it: the second of beam has the dead time in it (`docs/budgets.md`, "Which second")."""
-    beam_s = record["simulated_seconds"] * (1 + _dead(record) / max(record["decided"], 1))
-    return rate_text(*rate_and_error(count, beam_s))
+    crossings = record["decided"] + _dead(record)
+    return rate_text(*rate_and_error(count, simulated_seconds(crossings, _bunches(record))))
 
 
 def _group_table(record: Row, kind: str, title: str) -> str:
@@ -222,7 +226,8 @@ def _anomaly_detection(run: FinishedRun) -> Iterator[str]:
     budgets = record["config"]["budgets"]
     series = {"AD": _by_lumi_section(record, lambda row: row["anomaly_detection"]["final"])}
     series["AD, pure"] = _by_lumi_section(record, lambda row: row["anomaly_detection"]["pure"])
-    on_scores = {name: budget for budget in budgets if (name := budget["name"]) in budgets_on_scores(record)}
+    beside = budgets_on_scores(record)
+    on_scores = {budget["name"]: budget for budget in budgets if budget["name"] in beside}
     series |= {
         f"budget {name}": _by_lumi_section(record, _count_of("budgets", name), of_beam=True) for name in on_scores
     }

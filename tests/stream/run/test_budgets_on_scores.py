@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stream.run.budget_config import budgets_on_scores
+from stream.run.budgets_on_scores import budgets_on_scores
 from triggers.menu.load import load_menu
 from triggers.shipped import find_file
 
