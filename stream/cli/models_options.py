@@ -128,13 +128,19 @@ def named_rates(text: str, option: str) -> dict[float, str]:
     return names
 
 
-def training_config(system: str, config: str | None) -> TrainingConfig:
-    """The training configuration of a system: that of a file, else the one that ships, else its recipe as it is."""
+def training_config(system: str, config: str | None, use: str = "") -> TrainingConfig:
+    """The training configuration of a system: that of a file, else the one that ships, else its recipe as it is.
+
+    Args:
+        system: name in the zoo.
+        config: a file.
+        use: what the name of the shipped one begins with.
+    """
     from models.zoo import TrainingConfig, load_config
     from triggers.errors import BadValue
     from triggers.shipped import CONFIGS
 
-    shipped = CONFIGS / "training" / f"{system}.yaml"
+    shipped = CONFIGS / "training" / f"{use}{system}.yaml"
     if config is None:
         return load_config(shipped) if shipped.is_file() else TrainingConfig(system=system)
     stated = load_config(config)

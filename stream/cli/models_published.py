@@ -17,6 +17,9 @@ from stream.cli.models_options import (
 )
 from stream.cli.output import JsonOption, console, print_json
 
+_FROZEN = "published-"
+"""What the names of the protocol's configurations begin with: recipes that go on changing are others."""
+
 
 def compare_published(
     data: Annotated[
@@ -45,7 +48,7 @@ def compare_published(
 
     fixed = load_protocol(protocol)
     stated = {loaded.system: loaded for loaded in map(load_config, config or ())}
-    configs = {system: stated.get(system) or training_config(system, None) for system in fixed.systems}
+    configs = {system: stated.get(system) or training_config(system, None, _FROZEN) for system in fixed.systems}
     task = PublishedTask(
         fixed,
         configs,
