@@ -20,6 +20,8 @@ _STARVED_FACTOR: Final = 5.0
 """So many times as long as others, a process may be silent that waits for a CPU."""
 _JOINING_S: Final = 60.0
 """A replica on another host loads before it compiles, and beats from then on."""
+_LAST_WORDS_S: Final = 0.2
+"""What a service says at its end may still be on its way when its process or thread is gone."""
 
 
 @dataclass
@@ -36,6 +38,7 @@ class Member:
         followed: number of the last START that it acknowledged.
         has_ended: whether it said GOODBYE, or failed.
         deaths: incarnations that died since the last commit of the run.
+        gone: when its process or thread was first found to have ended, s.
         is_external: whether it came from another host by itself (`l1chain join`).
     """
 
@@ -48,6 +51,7 @@ class Member:
     followed: int = 0
     has_ended: bool = False
     deaths: int = 0
+    gone: float | None = None
     is_external: bool = False
 
 
@@ -123,8 +127,13 @@ class Members:
         del self._members[member.peer.name]
 
     def how_dead(self, member: Member) -> str | None:
-        """How a service ended; None while it lives, as far as this host can tell."""
-        return None if member.is_external else self.services.how_dead(member.peer.name)
+        """How a service ended; None while it lives, as far as this host can tell, or may still be heard."""
+        how = None if member.is_external else self.services.how_dead(member.peer.name)
+        if how is None:
+            return None
+        now = time.monotonic()
+        member.gone = member.gone or now
+        return how if now - member.gone >= _LAST_WORDS_S else None
 
     def present(self, peer: Peer) -> Member | None:
         """The service behind a message; None for an incarnation that was replaced."""
