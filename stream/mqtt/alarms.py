@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from stream.services.budget_kinds import ActionKind
 
-MOST_ACCEPTED_HZ: Final = 100_000.0
-"""What the detector reads out."""
 
+def of_lumi_section(row: Mapping[str, Any], l1_rate_limit_hz: float) -> Iterator[tuple[str, str]]:
+    """Name and text of each alarm that a lumi section's row gives.
 
-def of_lumi_section(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Name and text of each alarm that a lumi section's row gives."""
+    Args:
+        row: of the run record; its rate is per decided second.
+        l1_rate_limit_hz: `metrics.l1_rate_limit_hz` of the run.
+    """
     where = f"lumi section {row['lumi_section']}"
-    if row["accepted_hz"] > MOST_ACCEPTED_HZ:
-        yield "l1_rate", f"{where}: {row['accepted_hz']:,.0f} Hz accepted, at most {MOST_ACCEPTED_HZ:,.0f} are read out"
+    if row["accepted_hz"] > l1_rate_limit_hz:
+        yield "l1_rate", f"{where}: {row['accepted_hz']:,.0f} Hz accepted, the limit is {l1_rate_limit_hz:,.0f}"
     for cause, crossings in row.get("dead", {}).items():
         if crossings:
             yield "dead_time", f"{where}: {crossings:,} crossings dead, cause {cause}"

@@ -155,10 +155,10 @@ class Bridge:
         self._state = state
         self._outbox.put(Letter(Topic.STATE.of(self._settings), state.to_bytes(), AT_LEAST_ONCE, retain=True))
 
-    def _hear_lumi_section(self, run: str, row: dict[str, Any]) -> None:
+    def _hear_lumi_section(self, run: str, row: dict[str, Any], l1_rate_limit_hz: float) -> None:
         told = LumiSectionTold(run=run, row=row)
         self._outbox.put(Letter(Topic.LUMI_SECTION.of(self._settings), told.to_bytes(), AT_LEAST_ONCE, retain=True))
-        for name, text in of_lumi_section(row):
+        for name, text in of_lumi_section(row, l1_rate_limit_hz):
             self._say_alarm(run, name, text)
 
     def _say_alarm(self, run: str, name: str, text: str) -> None:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from stream.run.control_client import Client, find_run
+from stream.run.finished import read_run
 from stream.run.watch import LumiSectionLine, follow
 from triggers.errors import L1ChainError
 
 _SEARCH_PERIOD_S: Final = 1.0
 _log = logging.getLogger("l1chain.stream.mqtt")
 
-Hear = Callable[[str, dict[str, Any]], None]
+Hear = Callable[[str, dict[str, Any], float], None]
 
 
 class Follower:
@@ -24,7 +25,8 @@ class Follower:
 
     Args:
         runs: folder of run folders.
-        hear: called in the event loop with the run's name and the row of each lumi section that ends.
+        hear: called in the event loop with the run's name, the row of each lumi section that ends, and the run's
+            `metrics.l1_rate_limit_hz`.
     """
 
     def __init__(self, runs: Path, hear: Hear) -> None:
@@ -50,11 +52,13 @@ class Follower:
         while not self._ended.is_set():
             try:
                 self._client = find_run(None, self._runs)
-                for line in follow(self._client.folder, with_accepted=False):
+                folder = self._client.folder
+                limit_hz = read_run(folder).record["config"]["metrics"]["l1_rate_limit_hz"]
+                for line in follow(folder, with_accepted=False):
                     if self._ended.is_set():
                         return
                     if isinstance(line, LumiSectionLine):
-                        loop.call_soon_threadsafe(self._hear, self._client.folder.name, line.row)
+                        loop.call_soon_threadsafe(self._hear, folder.name, line.row, limit_hz)
             except L1ChainError:
                 pass  # no run yet, or it has just ended
             except RuntimeError:

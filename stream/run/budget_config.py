@@ -11,7 +11,7 @@ from stream.services.budget_kinds import MovedBy, RateKind
 from triggers.strict_yaml import StrictModel
 
 EVERYTHING: Final = "*"
-"""As an algorithm of a budget: all that the configuration does not mask."""
+"""As an algorithm of a budget: all of the menu."""
 _MOVES_THRESHOLD: Final = (MovedBy.WORKING_POINT, MovedBy.THRESHOLD)
 
 

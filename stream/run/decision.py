@@ -35,7 +35,7 @@ def decision_settings(config: ChainConfig, menu: Menu) -> DecisionSettings:
     return DecisionSettings(
         factors,
         config.run.colliding_bunches,
-        tuple(make_budget(b.name, _members(b, config, menu), b.rate_hz, b.burst, menu) for b in config.budgets),
+        tuple(make_budget(b.name, _members(b, menu), b.rate_hz, b.burst, menu) for b in config.budgets),
         masked=algorithm_words(member_indices("menu.masked", config.menu.masked, menu)),
         veto=algorithm_words(member_indices("menu.veto", config.menu.veto, menu)),
         crossing_masks=crossing_masks(Path(masks.path) if masks.path else None, masks.calibration_gap, menu),
@@ -48,12 +48,10 @@ def decision_settings(config: ChainConfig, menu: Menu) -> DecisionSettings:
     )
 
 
-def _members(budget: BudgetSection, config: ChainConfig, menu: Menu) -> list[str]:
-    """The names that a budget lists; `*` is all algorithms that keep crossings, which masked ones do not."""
-    if EVERYTHING not in budget.algorithms:
-        return list(budget.algorithms)
-    masked = set(member_indices("menu.masked", config.menu.masked, menu))
-    return [algorithm.name for algorithm in menu.algorithms if algorithm.index not in masked]
+def _members(budget: BudgetSection, menu: Menu) -> list[str]:
+    """The names that a budget lists, or all algorithms."""
+    is_on_all = EVERYTHING in budget.algorithms
+    return [algorithm.name for algorithm in menu.algorithms] if is_on_all else list(budget.algorithms)
 
 
 def _filling(run: RunSection) -> FillingScheme | None:

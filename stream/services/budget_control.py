@@ -264,9 +264,15 @@ class Controller:
         )
         if told is not None and told.kind != DecisionChange.BUDGET_RELEASE:
             return ControlState.HELD
+        return ControlState.MASKED if self._says_nothing(lumi_section) else ControlState.ACTING
+
+    def _says_nothing(self, lumi_section: int) -> bool:
+        """Whether commands mask so much of the group that its rate tells nothing of what is moved."""
         # Not the groups that other controllers switched off: what is left of this one still has to be held.
-        by_command = self._timeline.settings_in(lumi_section).masked & ~self._timeline.masked_at_first
-        return ControlState.MASKED if (by_command & self.control.budget.words).any() else ControlState.ACTING
+        masked, words = self._timeline.settings_in(lumi_section).masked, self.control.budget.words
+        if self.control.point is not None:
+            return bool((words & masked & ~self._timeline.masked_at_first).any())
+        return not (words & ~masked).any()
 
 
 class BudgetControllers:

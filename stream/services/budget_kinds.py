@@ -32,7 +32,7 @@ class ControlState(StrEnum):
     HELD = "held"
     """an operator took over"""
     MASKED = "masked"
-    """an operator masked algorithms of the group: its rate says nothing"""
+    """an operator masked the group, or for a threshold a part of it: its rate says nothing"""
     OFF = "off"
     """the group is switched off, as its rate was too high"""
 

@@ -121,7 +121,7 @@ class DecisionSettings:
             prescaled=_bits(self.factors > INCREMENT),
             slots=slots,
             masks=masks,
-            groups=np.array([budget.words for budget in self.budgets], np.uint64).reshape(-1, ALGORITHM_WORDS),
+            groups=np.array([self._spenders(b) for b in self.budgets], np.uint64).reshape(-1, ALGORITHM_WORDS),
             tokens_per_crossing=rates_hz / self.crossings_per_second,
             bursts=np.array([budget.burst for budget in self.budgets], np.float64),
             masked=self.masked,
@@ -129,6 +129,11 @@ class DecisionSettings:
             rule_accepts=np.array([rule.accepts for rule in self.rules], np.int64),
             rule_slots=np.array([rule.slots for rule in self.rules], np.int64),
         )
+
+    def _spenders(self, budget: Budget) -> NDArray[np.uint64]:
+        """The algorithms that spend a budget: what is masked keeps nothing. All of it masked: what it would spend."""
+        kept = budget.words & ~self.masked
+        return kept if kept.any() else budget.words
 
 
 def _bits(flags: NDArray[np.bool_]) -> NDArray[np.uint64]:

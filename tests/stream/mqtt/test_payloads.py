@@ -122,13 +122,14 @@ def test_a_full_outbox_drops_the_oldest_and_keeps_one_health() -> None:
 
 def test_alarms_tell_rate_dead_time_budgets_and_replaced_services() -> None:
     row = {"lumi_section": 3, "accepted_hz": 120e3, "dead": {"late": 5}, "suppressed": {"ad": 2, "muons": 0}}
-    assert [name for name, _ in of_lumi_section(row)] == ["l1_rate", "dead_time", "budget"]
+    assert [name for name, _ in of_lumi_section(row, 100e3)] == ["l1_rate", "dead_time", "budget"]
+    assert [name for name, _ in of_lumi_section(row, 150e3)] == ["dead_time", "budget"]
     action = {"action": "off", "rate_hz": 5e4}
     off = {**row, "accepted_hz": 0.0, "dead": {}, "suppressed": {}, "budget_control": {"ad": {"action": action}}}
-    assert list(of_lumi_section(off)) == [
+    assert list(of_lumi_section(off, 100e3)) == [
         ("budget_off", "lumi section 3: budget 'ad' switches its group off at 50,000 Hz")
     ]
-    assert not list(of_lumi_section({**off, "budget_control": {"ad": {"action": None}}}))
+    assert not list(of_lumi_section({**off, "budget_control": {"ad": {"action": None}}}, 100e3))
     alarms = StatusAlarms()
     status = {"problem": "disk full", "services": {"seeds.0": {"restarts": 1}}}
     assert [name for name, _ in alarms.of_status(status)] == ["problem", "restart"]

@@ -189,6 +189,14 @@ def test_a_group_that_is_masked_by_command_says_nothing_to_its_controller(tmp_pa
     assert not actions(rows, "ad")
 
 
+def test_the_total_is_held_while_one_algorithm_is_masked_by_command(tmp_path: Path) -> None:
+    fill = Fill(tmp_path, [L1])
+    fill.command("mask", 3, algorithm="L1_AD")
+    rows = fill.run(14, STEP)
+    assert states(rows, "l1") == ["acting"] * 14
+    assert all(0.8 * 90_000 < rate < 1.2 * 90_000 for rate in rates_hz(rows, "l1")[9:])
+
+
 def test_a_group_that_is_switched_off_leaves_other_controllers_acting(tmp_path: Path) -> None:
     far_above = budget(AD, target_hz=2_000)
     rows = Fill(tmp_path, [far_above, L1]).run(10, 75.0)

@@ -128,6 +128,19 @@ def test_a_suppressed_crossing_may_be_kept_by_another_algorithm() -> None:
     assert [counts.by_step[step, 9] for step in (Step.AFTER_PRESCALE, Step.AFTER_BUDGETS, Step.FINAL)] == [1, 0, 0]
 
 
+def test_a_masked_algorithm_spends_no_tokens_but_of_a_group_masked_as_a_whole_it_is_told_what_it_would() -> None:
+    budgets = tuple(
+        Budget(name, algorithm_words(members), rate_hz=CROSSINGS_PER_SECOND / 100, burst=1)
+        for name, members in (("all", [1, 2]), ("off", [1]))
+    )
+    rules = settings_of({1: 100, 2: 100}, budgets, masked=[1])
+    accepted, counts = decide_all(rules, {100: [1], 101: [2], 102: [1, 2]})
+    assert accepted == {101: [2]}
+    assert counts.wanted.tolist() == [2, 2]
+    assert counts.suppressed.tolist() == [1, 1]
+    assert counts.of(Step.AFTER_BUDGETS)[[1, 2]].tolist() == [1, 1]
+
+
 def test_masked_algorithms_count_but_do_not_keep() -> None:
     accepted, counts = decide_all(settings_of({1: 100, 2: 100}, masked=[1]), {3: [1], 4: [1, 2]})
     assert accepted == {4: [2]}
@@ -220,7 +233,7 @@ def whole_settings(restart: bool) -> DecisionSettings:
     per_second = 100 * 11_245.5
     budgets = (
         Budget("a", algorithm_words([0, 1]), per_second / 7, 2),
-        Budget("b", algorithm_words([1, 64]), per_second / 3, 1),
+        Budget("b", algorithm_words([1, 63, 64]), per_second / 3, 1),
     )
     masks = no_masks()
     masks[92:98] = algorithm_words([0, 511])
@@ -317,7 +330,7 @@ def slow_fold(rules: DecisionSettings, fired: Fired) -> dict[int, list[int]]:
                     counters[index] -= int(factors[index])
                     passed.append(index)
         for g, budget in enumerate(rules.budgets):
-            members = set(indices(budget.words))
+            members = set(indices(budget.words)) - set(indices(rules.masked))
             if members & set(passed):
                 saved, at = tokens[g]
                 saved = min(budget.burst, saved + budget.rate_hz / (100 * 11_245.5) * (here - at))
