@@ -3,7 +3,7 @@
 L1ChainError (triggers.errors)
 ├── OverrideInvalid     --set with something that is no KEY=VALUE
 ├── AddressInUse        a port that another program has
-├── FolderUnwritable    a folder for runs that cannot be written
+├── FolderUnwritable    a folder that cannot be written
 ├── SourceEmpty         a source without crossings
 ├── RunFailed           a run that ended before its end: a service died or reported a bug
 ├── AddressOpen         an address that other hosts reach, without keys
@@ -34,10 +34,10 @@ class AddressInUse(L1ChainError):
 
 
 class FolderUnwritable(L1ChainError):
-    """A folder for runs that cannot be written."""
+    """A folder that cannot be written."""
 
     def __init__(self, folder: Path, what: str) -> None:
-        super().__init__(f"run.out {folder}", what, "choose a folder that you may write")
+        super().__init__(folder, what, "choose a folder that you may write")
 
 
 class SourceEmpty(L1ChainError):

@@ -92,15 +92,18 @@ def _list_processes(as_json: bool) -> None:
 
 
 def _write_samples(samples: str, folder: Path, workers: int | None, as_json: bool) -> None:
-    from triggers.errors import FileExists, FileMissing
+    from stream.errors import FolderUnwritable
+    from triggers.errors import FileExists
     from triggers.events.simulation.sample import load_samples
 
     found = load_samples(samples).samples
-    if not folder.is_dir():
-        raise FileMissing(folder, "folder")
     for name in found:
         if (folder / name).exists():
             raise FileExists(folder / name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FolderUnwritable(folder, f"cannot be made ({error.strerror})") from error
     records = [_write(sample, folder / name, workers) for name, sample in found.items()]
     if as_json:
         print_json({"samples": records})

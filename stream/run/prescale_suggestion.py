@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from stream.errors import FolderUnwritable
 from stream.run.offline import EvaluatedBlock, OfflineMenu, decided_rows
 from triggers.decision.prescales import INCREMENT, PrescaleTable
+from triggers.errors import FileExists
 from triggers.events.crossings import column_view
 from triggers.events.schema import ALGORITHM_WORDS
 from triggers.events.source import Source
@@ -66,6 +67,7 @@ def write_with_column(path: Path, menu: Menu, table: PrescaleTable, column: str,
     """The table with one more column, as CSV.
 
     Raises:
+        FileExists: there is a file.
         FolderUnwritable: it cannot be written.
     """
     names = [*table.columns, column]
@@ -79,6 +81,6 @@ def write_with_column(path: Path, menu: Menu, table: PrescaleTable, column: str,
                 written = [f"{factor / INCREMENT:.12g}" for factor in factors]
                 writer.writerow([algorithm.index, algorithm.name, *written])
     except FileExistsError:
-        raise FolderUnwritable(path, "is there already") from None
+        raise FileExists(path) from None
     except OSError as error:
         raise FolderUnwritable(path, f"cannot be written ({error.strerror})") from error

@@ -9,8 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from stream.cli.app import app
+from stream.errors import FolderUnwritable
 from tests.triggers.events.simulation import pool_parts
-from triggers.errors import BadValue, FileExists, FileMissing, L1ChainError, UnknownName
+from triggers.errors import BadValue, FileExists, L1ChainError, UnknownName
 
 runner = CliRunner()
 
@@ -74,11 +75,13 @@ def test_several_samples_from_one_file(tmp_path: Path):
         "  one.parquet: {crossings: 20, pileup: 5, interactions: 10}\n"
         "  two.parquet: {crossings: 30, pileup: 5, interactions: 10, seed: 2, regions: false}\n"
     )
-    assert "30 crossings" in run("simulate", "--samples", config, "--out", tmp_path)
+    folder = tmp_path / "new" / "samples"
+    assert "30 crossings" in run("simulate", "--samples", config, "--out", folder)
+    assert {path.name for path in folder.iterdir()} == {"one.parquet", "two.parquet"}
     with pytest.raises(FileExists):
-        run("simulate", "--samples", config, "--out", tmp_path)
-    with pytest.raises(FileMissing):
-        run("simulate", "--samples", config, "--out", tmp_path / "none")
+        run("simulate", "--samples", config, "--out", folder)
+    with pytest.raises(FolderUnwritable):
+        run("simulate", "--samples", config, "--out", config)
 
 
 def test_processes_are_listed():
