@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from models.training.loop import LOSS, Stage
 from models.training.losses import divergence, sampled
@@ -96,6 +98,13 @@ class VaeStage(Stage):
         made, centres, log_variances = self._vae.decoded(inputs, seed)
         error, kl = self._reconstruction(rows[0], inputs, made), divergence(centres, log_variances)
         return {LOSS: (1.0 - self._beta) * error + self._beta * kl, "reconstruction": error, "divergence": kl}
+
+
+def explained_variance(targets: NDArray[np.float32], reconstructed: NDArray[np.float32]) -> float:
+    """How much of the variance of numbers `(n_rows, n)` a reconstruction has: 1 is all, 0 as little as the mean."""
+    variance = targets.var(axis=0, dtype=np.float64).sum()
+    error = np.square(reconstructed - targets).mean(axis=0, dtype=np.float64).sum()
+    return float(1.0 - error / variance) if variance else 0.0
 
 
 def mean_squared_error(_: Any, targets: Any, reconstructed: Any) -> Any:

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
+from pydantic import AfterValidator
 
-from models.fixed_point import FixedPoint, Rounding
+from models.fixed_point import FixedPoint, FixedPointText, Overflow, Rounding
 from models.training.dense_layer import BIASES, WEIGHTS, ConvLayer, DenseLayer
+
+
+def _trainable(kind: FixedPoint) -> FixedPoint:
+    if kind.rounding is not Rounding.NEAREST_EVEN or kind.overflow is not Overflow.SATURATE:
+        trainable = replace(kind, rounding=Rounding.NEAREST_EVEN, overflow=Overflow.SATURATE)
+        raise ValueError(f"cannot be trained in; write {trainable}, which rounds to nearest even and saturates")
+    return kind
+
+
+TrainedType = Annotated[FixedPointText, AfterValidator(_trainable)]
+"""A type of a recipe, from its text."""
 
 
 def quantised(values: Any, to: FixedPoint) -> Any:
     """A tensor rounded and saturated to a type, whose gradient is 1 within the type's range and 0 beyond.
 
     Raises:
-        ValueError: the type does not round to nearest even (a programming error).
+        ValueError: the type does not round to nearest even (a programming error: recipes have a `TrainedType`).
     """
     if to.rounding is not Rounding.NEAREST_EVEN:
         raise ValueError(f"{to} does not round to nearest even")

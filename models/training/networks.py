@@ -127,6 +127,12 @@ def exact_squares_type(kind: FixedPoint, n: int) -> FixedPoint:
     return FixedPoint(whole + 2 * kind.fraction_bits, whole, signed=False)
 
 
+def exact_difference_type(left: FixedPoint, right: FixedPoint) -> FixedPoint:
+    """A signed type that holds all differences of numbers of two types."""
+    whole = max(kind.integer_bits + (not kind.signed) for kind in (left, right)) + 1
+    return FixedPoint(whole + max(left.fraction_bits, right.fraction_bits), whole)
+
+
 def _constants(layer: DenseLayer | ConvLayer) -> dict[str, Any]:
     return {
         "weights": layer.weights.tolist(),

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models.fixed_point import FixedPoint, FixedPointText
+from models.fixed_point import FixedPoint
 from models.layouts import LayoutName
 from models.training.autoencoders import apply
 from models.training.data import Rows, TrainingData
+from models.training.fake_quantised import TrainedType
 from models.training.gaussians import fit_gaussians
 from models.training.loop import Trainer
 from models.training.networks import INPUT, NetworkWriter
@@ -39,7 +40,7 @@ class Axol1tlGmm(VicRegRecipe):
 
     gaussians: Annotated[int, Field(ge=1, le=64)] = 4
     least_variance: Annotated[float, Field(ge=0.01, le=100)] = 0.02
-    embedding_type: FixedPointText = EMBEDDING
+    embedding_type: TrainedType = EMBEDDING
 
     def fit(self, data: TrainingData, trainer: Trainer) -> Fitted:
         """Train the embedding, fit the Gaussians."""

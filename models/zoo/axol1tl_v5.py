@@ -8,14 +8,20 @@ import keras
 import tensorflow as tf
 from pydantic import Field, model_validator
 
-from models.fixed_point import FixedPoint, FixedPointText
+from models.fixed_point import FixedPoint
 from models.layouts import LayoutName
-from models.training.autoencoders import VaeStage, VariationalAutoencoder, apply, mean_squared_error
+from models.training.autoencoders import (
+    VaeStage,
+    VariationalAutoencoder,
+    apply,
+    explained_variance,
+    mean_squared_error,
+)
 from models.training.data import TrainingData
 from models.training.embedding import whiten
-from models.training.fake_quantised import FakeQuantisedDense, LayerTypes
+from models.training.fake_quantised import FakeQuantisedDense, LayerTypes, TrainedType
 from models.training.loop import Trainer
-from models.training.networks import INPUT, NetworkWriter, exact_squares_type
+from models.training.networks import INPUT, NetworkWriter, exact_difference_type, exact_squares_type
 from models.training.recipe import Fitted
 from models.training.scoring import in_batches, scores_of
 from models.zoo.encoders import ACTIVATIONS, SCORE, Width
@@ -41,6 +47,8 @@ class Axol1tlV5(VicRegRecipe):
         embedding_type: of the embedding; without sign: ReLU. Where it ends, large numbers count no more.
         autoencoder_weight_type: of the weights of the autoencoder.
         autoencoder_bias_type: of its biases.
+        reconstruction_type: of what it gives back. Where it ends below the tail of the embedding, the autoencoder is
+            free to learn the bulk, and cannot follow an outlier.
     """
 
     model: ClassVar[str] = "axol1tl"
@@ -52,9 +60,10 @@ class Axol1tlV5(VicRegRecipe):
     beta: Annotated[float, Field(ge=0, le=1)] = 0.5
     autoencoder_epochs: Annotated[int, Field(ge=1)] = 8
     least_variance: Annotated[float, Field(ge=0.01, le=100)] | None = None
-    embedding_type: FixedPointText = EMBEDDING
-    autoencoder_weight_type: FixedPointText = WEIGHTS
-    autoencoder_bias_type: FixedPointText = BIASES
+    embedding_type: TrainedType = EMBEDDING
+    autoencoder_weight_type: TrainedType = WEIGHTS
+    autoencoder_bias_type: TrainedType = BIASES
+    reconstruction_type: TrainedType = RECONSTRUCTION
 
     @model_validator(mode="after")
     def _no_relu_is_whitened(self) -> Axol1tlV5:
@@ -83,7 +92,7 @@ class Axol1tlV5(VicRegRecipe):
         embedding = writer.dense([layer.exported() for layer in encoder], INPUT, "embedding")
         layers = [layer.exported() for layer in (*vae.encoder, vae.means, *vae.decoder)]
         made = writer.dense(layers, embedding, "autoencoder")
-        difference = FixedPoint(RECONSTRUCTION.bits + 1, RECONSTRUCTION.integer_bits + 1)
+        difference = exact_difference_type(self.reconstruction_type, self.embedding_type)
         squares = exact_squares_type(difference, self.embedding)
         score = {
             "kind": "squared_difference",
@@ -98,7 +107,8 @@ class Axol1tlV5(VicRegRecipe):
             values = embedded(rows)
             return tf.reduce_sum(tf.square(vae.reconstructed(values) - values), axis=1)
 
-        return Fitted(writer.network(self.model, self.summary, score), scores_of(squared_error))
+        figures = {"explained_variance": explained_variance(embeddings, in_batches(vae.reconstructed)(embeddings))}
+        return Fitted(writer.network(self.model, self.summary, score), scores_of(squared_error), figures=figures)
 
     def _autoencoder(self) -> VariationalAutoencoder:
         return VariationalAutoencoder(
@@ -107,7 +117,7 @@ class Axol1tlV5(VicRegRecipe):
             log_variances=keras.layers.Dense(self.latent),
             decoder=(
                 *(FakeQuantisedDense(n, self._of_autoencoder(ACTIVATIONS)) for n in reversed(self.autoencoder)),
-                FakeQuantisedDense(self.embedding, self._of_autoencoder(RECONSTRUCTION)),
+                FakeQuantisedDense(self.embedding, self._of_autoencoder(self.reconstruction_type)),
             ),
         )
 

@@ -10,13 +10,13 @@ import tensorflow as tf
 from pydantic import Field
 
 from models.bit_operations import effective_bit_operations
-from models.fixed_point import FixedPoint, FixedPointText
+from models.fixed_point import FixedPoint
 from models.network import Network
 from models.scaling import InputScaling
 from models.scores import Score, ScoreKind
 from models.training.autoencoders import VaeStage, VariationalAutoencoder
 from models.training.data import TrainingData
-from models.training.fake_quantised import FakeQuantisedDense, LayerTypes
+from models.training.fake_quantised import FakeQuantisedDense, LayerTypes, TrainedType
 from models.training.loop import Stage, Trainer
 from models.training.losses import SaturationAwareReconstruction
 from models.training.networks import INPUT, NetworkWriter, exact_squares_type
@@ -53,9 +53,9 @@ class EncoderRecipe(MomentumRecipe):
     beta: Annotated[float, Field(ge=0, le=1)] = 0.1
     latent_width: Annotated[float, Field(gt=0)] = 2.0
     epochs: Annotated[int, Field(ge=1)] = 15
-    input_type: FixedPointText = INPUTS
-    activation_type: FixedPointText = ACTIVATIONS
-    latent_type: FixedPointText = LATENT
+    input_type: TrainedType = INPUTS
+    activation_type: TrainedType = ACTIVATIONS
+    latent_type: TrainedType = LATENT
     ebops_beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
     def fit(self, data: TrainingData, trainer: Trainer) -> Fitted:

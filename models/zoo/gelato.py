@@ -8,11 +8,11 @@ import keras
 import tensorflow as tf
 from pydantic import Field
 
-from models.fixed_point import FixedPoint, FixedPointText
+from models.fixed_point import FixedPoint
 from models.layouts import LayoutName
 from models.training.autoencoders import VaeStage, VariationalAutoencoder, mean_squared_error
 from models.training.data import TrainingData
-from models.training.fake_quantised import FakeQuantisedDense, LayerTypes
+from models.training.fake_quantised import FakeQuantisedDense, LayerTypes, TrainedType
 from models.training.loop import Trainer
 from models.training.networks import INPUT, NetworkWriter, exact_squares_type
 from models.training.quantiles import quantile_scaling
@@ -58,7 +58,7 @@ class GelatoHlt(Recipe):
     latent: Width = 6
     beta: Annotated[float, Field(ge=0, le=1)] = 0.1
     epochs: Annotated[int, Field(ge=1)] = 20
-    weight_type: FixedPointText = _HLT_WEIGHTS
+    weight_type: TrainedType = _HLT_WEIGHTS
 
     def fit(self, data: TrainingData, trainer: Trainer) -> Fitted:
         """Train, and keep encoder and decoder; sampling is left out."""

@@ -8,9 +8,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from models.fixed_point import FixedPointText
 from models.scaling import InputScaling
 from models.training.data import TrainingData
+from models.training.fake_quantised import TrainedType
 from models.training.loop import Trainer
 from models.training.quantiles import quantile_scaling
 from models.training.recipe import Recipe
@@ -30,7 +30,7 @@ class MomentumRecipe(Recipe, ABC):
 
     momentum_shift: Mapping[str, Shift] = Field(default_factory=dict)
     momentum_limit_gev: Mapping[str, Limit] = Field(default_factory=dict)
-    input_type: FixedPointText
+    input_type: TrainedType
 
     def _scaling(self, data: TrainingData, trainer: Trainer) -> InputScaling:
         return quantile_scaling(

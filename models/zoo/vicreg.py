@@ -8,12 +8,12 @@ from typing import Annotated, Final
 import tensorflow as tf
 from pydantic import Field
 
-from models.fixed_point import FixedPoint, FixedPointText
+from models.fixed_point import FixedPoint
 from models.training.augmentations import Augmentations, Augmenter
 from models.training.autoencoders import apply
 from models.training.data import TrainingData
 from models.training.embedding import VicRegStage, VicRegWeights, projector_layers
-from models.training.fake_quantised import FakeQuantisedDense, LayerTypes
+from models.training.fake_quantised import FakeQuantisedDense, LayerTypes, TrainedType
 from models.training.loop import Trainer
 from models.training.scaled_inputs import ScaledInputs
 from models.zoo.encoders import ACTIVATIONS, Width
@@ -45,9 +45,9 @@ class VicRegRecipe(MomentumRecipe, ABC):
     weights: VicRegWeights = VicRegWeights()
     spread: Annotated[float, Field(gt=0)] = 2.0
     embedding_epochs: Annotated[int, Field(ge=1)] = 12
-    input_type: FixedPointText = INPUTS
-    weight_type: FixedPointText = WEIGHTS
-    activation_type: FixedPointText = ACTIVATIONS
+    input_type: TrainedType = INPUTS
+    weight_type: TrainedType = WEIGHTS
+    activation_type: TrainedType = ACTIVATIONS
 
     def _embedded(
         self, data: TrainingData, trainer: Trainer, embedding_type: FixedPoint

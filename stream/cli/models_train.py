@@ -98,6 +98,7 @@ def _print(made: TrainedVersion, as_json: bool) -> None:
                 "crossings": trained.crossings,
                 "data_sha256": trained.digest,
                 "seconds": dict(trained.seconds),
+                "figures": dict(trained.fitted.figures),
                 "framework_differing": trained.agreement.differing,
                 "compared": rows,
                 "tracking_uri": made.tracking_uri,
@@ -109,5 +110,7 @@ def _print(made: TrainedVersion, as_json: bool) -> None:
     out.print(f"{label} written to {made.version.folder}, to be run by {manifest.backend}", soft_wrap=True)
     steps = ", ".join(f"{step} {seconds:.0f} s" for step, seconds in trained.seconds.items())
     out.print(f"trained on {trained.crossings:,} crossings of {trained.sample}: {steps}", soft_wrap=True)
+    if trained.fitted.figures:
+        out.print(", ".join(f"{name} {value:.4g}" for name, value in trained.fitted.figures.items()), soft_wrap=True)
     out.print(f"tracked as {made.run_id} in {made.tracking_uri}", soft_wrap=True)
     print_outcomes([{"model": label, **row} for row in rows])

@@ -18,6 +18,7 @@ from models.training.settings import TrainingSettings
 from models.training.train import Trained, train_on
 from models.training.versions import TrainingOrder, export
 from models.zoo.axol1tl_gmm import geometric_mean
+from models.zoo.registry import load_config
 from tests.models.training_data import random_data, random_inputs
 from triggers.errors import BadValue, UnknownName
 
@@ -30,6 +31,7 @@ WHITENED = {
     "momentum_limit_gev": {"jet": 70, "eg": 70, "muon": 35, "met": 70},
     "embedding_type": "ap_fixed<13,7,AP_RND_CONV,AP_SAT>",
     "least_variance": 2.0,
+    "reconstruction_type": "ap_fixed<8,1,AP_RND_CONV,AP_SAT>",
 }
 EXACT = [
     ("axol1tl_v4", {}),
@@ -102,6 +104,17 @@ def test_the_adc2021_networks_are_trained_on_crossings_with_a_lepton() -> None:
     assert recipe.accepted(rows).tolist() == [True, True, False, False]
 
 
+@pytest.mark.parametrize(("changes", "low", "high"), [({}, 0.1, 0.9), ({"beta": 0.4}, -0.01, 0.01)])
+def test_the_autoencoder_of_the_recipe_for_axol1tl_v5_does_not_collapse_as_it_does_with_a_large_beta(
+    changes: dict[str, object], low: float, high: float
+) -> None:
+    config = load_config("shipped:training/axol1tl_v5.yaml")
+    recipe = zoo.recipe(config.system, {**config.recipe, "projector": [16], "embedding_epochs": 1, **changes})
+    settings = config.settings.model_copy(update={"batch_rows": 64})
+    made = train_on(recipe, random_data(recipe.layout), settings)
+    assert low < made.fitted.figures["explained_variance"] < high
+
+
 def test_the_geometric_mean_of_distances_is_0_if_one_of_them_is() -> None:
     assert geometric_mean(np.array([[1.0, 4.0], [0.0, 3.0]])).tolist() == [pytest.approx(2.0), 0.0]
 
@@ -121,6 +134,10 @@ def test_unknown_systems_and_fields_are_one_sentence() -> None:
         zoo.recipe("axol1tl_v6")
     with pytest.raises(UnknownName, match="recipe axol1tl_v5: unknown key 'latents'"):
         zoo.recipe("axol1tl_v5", {"latents": 3})
+    with pytest.raises(
+        BadValue, match="reconstruction_type.* cannot be trained in; write ap_fixed<8,1,AP_RND_CONV,AP_SAT>"
+    ):
+        zoo.recipe("axol1tl_v5", {"reconstruction_type": "ap_fixed<8,1>"})
     with pytest.raises(BadValue, match="least_variance whitens the embedding, which needs a signed type"):
         zoo.recipe("axol1tl_v5", {"least_variance": 2.0})
     with pytest.raises(BadValue, match="recipe adc2021_dense_ae, bits: found 17"):

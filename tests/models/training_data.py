@@ -22,7 +22,7 @@ def random_inputs(layout: LayoutName, n: int, seed: int = 1) -> NDArray[np.int16
     """Objects that are mostly there, with falling momenta, anywhere."""
     random = np.random.default_rng(seed)
     elements, fields = named_elements(layout), named_layout(layout).fields
-    objects = {key: random.random(n) < PART_PRESENT for key in {(e.object, e.rank) for e in elements}}
+    objects = {key: random.random(n) < PART_PRESENT for key in dict.fromkeys((e.object, e.rank) for e in elements)}
     columns = []
     for element, place in zip(elements, fields, strict=True):
         low, high = place.field.allowed if place.field.bits else (0, 0)

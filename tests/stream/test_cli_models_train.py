@@ -48,6 +48,7 @@ def test_a_version_is_trained_tracked_and_written_once(tmp_path: Path) -> None:
     result = json.loads(train("gelato_l1", *TINY, "--version", "t1", "--out", tmp_path, "--json").splitlines()[-1])
     assert result["model"] == "gelato_l1/t1"
     assert result["framework_differing"] == 0
+    assert result["figures"]["effective_bit_operations"] > 0
     assert all(not row["differing"] for row in result["compared"])
     version = Repository(tmp_path).load("gelato_l1", "t1")
     assert version.manifest.training is not None
