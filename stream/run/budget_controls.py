@@ -40,9 +40,9 @@ def budget_controls(
 
     Raises:
         UnknownName: no such column or working point.
-        BadValue: a budget without a threshold to move, with several, or with one that others use too.
+        BadValue: a budget without a threshold to move, with several, or with one that others use or move too.
     """
-    controls = []
+    controls: list[BudgetControl] = []
     for section in sections:
         control = section.control
         if control is None:
@@ -52,6 +52,7 @@ def budget_controls(
         if control.by in _MOVES_THRESHOLD:
             point = MovedPoint(_condition(budget, evaluator), control.by, control.between)
             _check_options(point, budget, timelines)
+            _check_alone(point, budget, controls)
         law = RateLaw(section.target_hz, control.tolerance, control.emergency_factor)
         columns = tuple(Column(name, factors_of(name)) for name in control.columns)
         controls.append(BudgetControl(budget, law, control.rate, control.by, columns, point))
@@ -66,6 +67,13 @@ def _check_options(point: MovedPoint, budget: Budget, timelines: Iterable[ModelT
                 what = f"moves {condition.model}@{condition.alias}, which is not the version that decides"
                 raise BadValue(f"budget '{budget.name}'", what, "name that by an alias in the menu")
             point.options(timeline.base.production)
+
+
+def _check_alone(point: MovedPoint, budget: Budget, before: Iterable[BudgetControl]) -> None:
+    for other in before:
+        if other.point is not None and other.point.condition == point.condition:
+            what = f"moves the same threshold as budget '{other.budget.name}'"
+            raise BadValue(f"budget '{budget.name}'", what, "let one do it; choose control.by: cap for the other")
 
 
 def _condition(budget: Budget, evaluator: Evaluator) -> WorkingPointCondition:

@@ -135,15 +135,15 @@ class ColumnLever(Lever):
     def __init__(self, columns: tuple[Column, ...], budget: Budget) -> None:
         self.columns = {column.name: column for column in columns}
         self.options = tuple(self.columns)
-        self._words = budget.words
+        self._budget = budget
 
     def setting(self, settings: DecisionSettings, /) -> Setting | None:
         """The column of the run."""
         return settings.column
 
     def passed(self, settings: DecisionSettings, counts: Counts, _: Setting | None, /) -> NDArray[np.float64]:
-        """The sum over the algorithms that are not masked of how often each would have passed its prescale."""
-        words = (self._words & ~settings.masked).astype("<u8")
+        """The sum over the algorithms that spend the budget of how often each would have passed its prescale."""
+        words = settings.spenders(self._budget).astype("<u8")
         fired = counts.of(Step.BEFORE_PRESCALE) * np.unpackbits(words.view(np.uint8), bitorder="little")
         factors = [*(column.factors for column in self.columns.values()), settings.factors]
         return np.array([_passing(fired, by_index) for by_index in factors], np.float64)

@@ -45,7 +45,7 @@ class Counts:
         blocked: crossings of the final OR that each trigger rule blocked, `(8,) int64`, shortest rule first.
         crossings: decided.
         after_prescale: with an algorithm that passed its prescale.
-        vetoed: of these, after the budgets, those that a veto forbade.
+        vetoed: of these, those that a veto forbade.
         final_or: with a final OR.
         accepted: with an L1 accept.
     """

@@ -1,6 +1,6 @@
 """The ordered half of the trigger: algorithm bits → L1 accept (`docs/decision.md`).
 
-Order, fixed once: crossing mask → prescale → group budgets → final-OR mask and veto → final OR → trigger rules → L1
+Order, fixed once: crossing mask → prescale → veto → group budgets → final-OR mask → final OR → trigger rules → L1
 accept, each counted before and after. `decide` is a fold: the state after a batch is the state before the next, so any
 split of the crossings gives the same decisions.
 """

@@ -93,15 +93,19 @@ def decide_rows(
                 found |= block[k, w] & wanted[w]
             if not found:
                 continue
-            passed = np.uint64(0)
+            passed, vetoed = np.uint64(0), np.uint64(0)
             for w in range(ALGORITHM_WORDS):
                 bits = block[k, w] & unprescaled[w]
                 bits |= _pass(block[k, w] & passing[w], w, factors, counters, by_step[_PASSED])
                 final_words[n_final, w] = bits
                 passed |= bits
+                vetoed |= bits & veto[w]
             if not passed:
                 continue
             n_passed += 1
+            if vetoed:
+                n_vetoed += 1
+                continue
             row = first + k
             if has_groups:
                 _apply_budgets(
@@ -109,6 +113,7 @@ def decide_rows(
                     n_final,
                     crossings[row],
                     groups,
+                    masked,
                     fill,
                     bursts,
                     tokens,
@@ -117,16 +122,12 @@ def decide_rows(
                     wanted_by,
                     suppressed,
                 )
-            vetoed = np.uint64(0)
             n_bits = np.uint64(0)
             for w in range(ALGORITHM_WORDS):
-                vetoed |= final_words[n_final, w] & veto[w]
                 final = final_words[n_final, w] & ~masked[w]
                 final_words[n_final, w] = final
                 n_bits += bit_count(final)
-            if vetoed:
-                n_vetoed += 1
-            elif n_bits:
+            if n_bits:
                 if n_bits == 1:
                     for w in range(ALGORITHM_WORDS):
                         if final_words[n_final, w]:
@@ -184,6 +185,7 @@ def _apply_budgets(
     k: Any,
     crossing: Any,
     groups: Any,
+    masked: Any,
     fill: Any,
     bursts: Any,
     tokens: Any,
@@ -193,11 +195,13 @@ def _apply_budgets(
     suppressed: Any,
 ) -> None:
     for g in range(len(groups)):
-        wanted = np.uint64(0)
+        wanted, paying = np.uint64(0), np.uint64(0)
         for w in range(ALGORITHM_WORDS):
             wanted |= words[k, w] & groups[g, w]
+            paying |= words[k, w] & groups[g, w] & ~masked[w]
         if wanted:
             wanted_by[g] += 1
+        if paying:
             tokens[g] = min(bursts[g], tokens[g] + fill[g] * (crossing - token_times[g]))
             token_times[g] = crossing
             if tokens[g] >= 1.0:

@@ -121,7 +121,7 @@ class DecisionSettings:
             prescaled=_bits(self.factors > INCREMENT),
             slots=slots,
             masks=masks,
-            groups=np.array([self._spenders(b) for b in self.budgets], np.uint64).reshape(-1, ALGORITHM_WORDS),
+            groups=np.array([self.spenders(b) for b in self.budgets], np.uint64).reshape(-1, ALGORITHM_WORDS),
             tokens_per_crossing=rates_hz / self.crossings_per_second,
             bursts=np.array([budget.burst for budget in self.budgets], np.float64),
             masked=self.masked,
@@ -130,9 +130,12 @@ class DecisionSettings:
             rule_slots=np.array([rule.slots for rule in self.rules], np.int64),
         )
 
-    def _spenders(self, budget: Budget) -> NDArray[np.uint64]:
-        """The algorithms that spend a budget: what is masked keeps nothing. All of it masked: what it would spend."""
-        kept = budget.words & ~self.masked
+    def spenders(self, budget: Budget) -> NDArray[np.uint64]:
+        """The algorithms whose crossings a budget counts, `(8,) uint64`: what is masked or vetoes keeps nothing.
+
+        Of a group that is masked as a whole all, to tell how often it fires; it spends nothing.
+        """
+        kept = budget.words & ~(self.masked | self.veto)
         return kept if kept.any() else budget.words
 
 

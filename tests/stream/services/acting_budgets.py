@@ -17,7 +17,7 @@ from stream.services.fold import CombinerSettings, Fold
 from stream.services.model_changes import ModelTimeline, RunVersion, Serving
 from stream.services.sinks.tables import RunTables
 from stream.wire.messages import Header, Kind
-from triggers.decision.budgets import make_budget
+from triggers.decision.budgets import algorithm_words, make_budget
 from triggers.decision.groups import groups_of
 from triggers.decision.prescales import read_prescales
 from triggers.decision.settings import DecisionSettings
@@ -59,10 +59,13 @@ class Fill:
     Args:
         folder: for the files that it reads.
         budgets: sections of a configuration.
-        fold_from: a fill of which this one is the continuation, from its last snapshot.
+        column: of prescales.
+        veto: indices of the algorithms that veto.
     """
 
-    def __init__(self, folder: Path, budgets: list[dict[str, Any]], column: str = COLUMNS[0]) -> None:
+    def __init__(
+        self, folder: Path, budgets: list[dict[str, Any]], column: str = COLUMNS[0], veto: tuple[int, ...] = ()
+    ) -> None:
         (folder / "menu.yaml").write_text(MENU)
         (folder / "table.csv").write_text(TABLE + "\n")
         menu, table = load_menu(str(folder / "menu.yaml")), read_prescales(folder / "table.csv")
@@ -79,6 +82,7 @@ class Fill:
             factors_of(column),
             BUNCHES,
             tuple(make_budget(s.name, members(s), s.rate_hz, s.burst, menu) for s in sections),
+            veto=algorithm_words(veto),
             orbits_per_lumi_section=ORBITS,
             column=column,
         )

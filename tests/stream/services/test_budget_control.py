@@ -197,6 +197,24 @@ def test_the_total_is_held_while_one_algorithm_is_masked_by_command(tmp_path: Pa
     assert all(0.8 * 90_000 < rate < 1.2 * 90_000 for rate in rates_hz(rows, "l1")[9:])
 
 
+def test_the_rate_that_is_held_is_that_of_what_no_veto_forbids(tmp_path: Path) -> None:
+    """The score's algorithm, 100 kHz, vetoes: it keeps nothing, and no column changes that."""
+    fill = Fill(tmp_path, [budget(L1, emergency_factor=None)], veto=(0,))
+    rows = fill.run(6)
+    assert all(0.8 * 90_000 < rate < 1.2 * 90_000 for rate in rates_hz(rows, "l1")[1:])
+    free = Fill(tmp_path, [budget(L1 | {"rate_hz": 1e6}, by="cap", target_hz=None, columns=())], veto=(0,)).run(2)
+    assert rates_hz(free, "l1") == pytest.approx([row["accepted_hz"] for row in free], rel=1e-3)
+
+
+def test_a_column_is_held_while_all_of_its_group_is_switched_off_by_another_budget(tmp_path: Path) -> None:
+    """What the group would spend still tells what each column lets pass."""
+    jets = L1 | {"algorithms": ["L1_Jet"]}
+    off = {"name": "off", "algorithms": ["L1_Jet"], "rate_hz": 1e6, "control": {"target_hz": 100.0}}
+    rows = Fill(tmp_path, [jets, off]).run(8)
+    assert states(rows, "off") == ["acting"] + ["off"] * 7
+    assert all(0.8 * 90_000 < rate < 1.2 * 90_000 for rate in rates_hz(rows, "l1")[1:])
+
+
 def test_a_group_that_is_switched_off_leaves_other_controllers_acting(tmp_path: Path) -> None:
     far_above = budget(AD, target_hz=2_000)
     rows = Fill(tmp_path, [far_above, L1]).run(10, 75.0)
@@ -216,6 +234,11 @@ def test_a_version_that_is_swapped_in_begins_at_its_own_working_point(tmp_path: 
     assert thresholds[3:7] == [545] * 4  # it is right, and nothing of the other version's comes back after it
     for after in (1, 3, 8):
         assert 0.8 * TARGET_HZ < rates_hz(rows, "ad")[after] < 1.2 * TARGET_HZ
+
+
+def test_two_controllers_of_one_threshold_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(L1ChainError, match="budget 'pure': moves the same threshold as budget 'ad'"):
+        Fill(tmp_path, [AD, budget(AD, rate="pure") | {"name": "pure"}])
 
 
 def test_a_version_without_working_points_to_move_between_is_refused(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_a_suppressed_crossing_may_be_kept_by_another_algorithm() -> None:
     assert [counts.by_step[step, 9] for step in (Step.AFTER_PRESCALE, Step.AFTER_BUDGETS, Step.FINAL)] == [1, 0, 0]
 
 
-def test_a_masked_algorithm_spends_no_tokens_but_of_a_group_masked_as_a_whole_it_is_told_what_it_would() -> None:
+def test_masked_algorithms_spend_no_tokens_but_a_group_that_is_masked_as_a_whole_is_counted() -> None:
     budgets = tuple(
         Budget(name, algorithm_words(members), rate_hz=CROSSINGS_PER_SECOND / 100, burst=1)
         for name, members in (("all", [1, 2]), ("off", [1]))
@@ -137,8 +137,8 @@ def test_a_masked_algorithm_spends_no_tokens_but_of_a_group_masked_as_a_whole_it
     accepted, counts = decide_all(rules, {100: [1], 101: [2], 102: [1, 2]})
     assert accepted == {101: [2]}
     assert counts.wanted.tolist() == [2, 2]
-    assert counts.suppressed.tolist() == [1, 1]
-    assert counts.of(Step.AFTER_BUDGETS)[[1, 2]].tolist() == [1, 1]
+    assert counts.suppressed.tolist() == [1, 0]
+    assert counts.of(Step.AFTER_BUDGETS)[[1, 2]].tolist() == [2, 1]
 
 
 def test_masked_algorithms_count_but_do_not_keep() -> None:
@@ -154,6 +154,16 @@ def test_a_veto_forbids_the_accept_only_after_its_own_prescale() -> None:
     assert accepted == {3: [1], 5: [1]}
     assert counts.vetoed == 1
     assert counts.after_prescale == 3
+
+
+def test_what_is_vetoed_spends_no_tokens_and_no_budget_lifts_a_veto() -> None:
+    """A crossing that is not kept costs no rate; a veto holds whether or not its group has tokens."""
+    budget = Budget("all", algorithm_words([1, 2]), rate_hz=CROSSINGS_PER_SECOND / 100, burst=1)
+    rules = settings_of({1: 100, 2: 100, 9: 100}, (budget,), veto=[2])
+    accepted, counts = decide_all(rules, {100: [1, 2], 101: [1], 102: [2, 9], 103: [1, 9]})
+    assert accepted == {101: [1], 103: [9]}
+    assert counts.vetoed == 2
+    assert (counts.wanted.tolist(), counts.suppressed.tolist()) == ([2], [1])
 
 
 def test_pure_counts_crossings_that_nothing_else_keeps() -> None:
@@ -233,7 +243,7 @@ def whole_settings(restart: bool) -> DecisionSettings:
     per_second = 100 * 11_245.5
     budgets = (
         Budget("a", algorithm_words([0, 1]), per_second / 7, 2),
-        Budget("b", algorithm_words([1, 63, 64]), per_second / 3, 1),
+        Budget("b", algorithm_words([1, 63, 64, 200]), per_second / 3, 1),
     )
     masks = no_masks()
     masks[92:98] = algorithm_words([0, 511])
@@ -329,6 +339,8 @@ def slow_fold(rules: DecisionSettings, fired: Fired) -> dict[int, list[int]]:
                 if counters[index] >= factors[index]:
                     counters[index] -= int(factors[index])
                     passed.append(index)
+        if set(passed) & set(indices(rules.veto)):
+            continue
         for g, budget in enumerate(rules.budgets):
             members = set(indices(budget.words)) - set(indices(rules.masked))
             if members & set(passed):
@@ -342,7 +354,7 @@ def slow_fold(rules: DecisionSettings, fired: Fired) -> dict[int, list[int]]:
         kept = [index for index in passed if index not in indices(rules.masked)]
         slot = orbit * SLOTS + int(SMALL.slots[bunch])
         obeys = all(sum(slot - r.slots < s for s in taken) < r.accepts for r in rules.rules)
-        if kept and not set(passed) & set(indices(rules.veto)) and obeys:
+        if kept and obeys:
             accepted[crossing] = kept
             taken.append(slot)
     return accepted
