@@ -42,6 +42,8 @@ def calibrated_points(
             rate_hz=round(point.rate_hz, 1),
             rate_error_hz=round(point.rate_error_hz, 1),
             calibrated_on=f"{sample.name}: {beam}{beside}; {point.effective:.0f} effective crossings above",
+            colliding_bunches=options.colliding_bunches,
+            is_pure=kind is RateKind.PURE,
         )
         for point in points
         if point.kind is kind

@@ -13,9 +13,9 @@ from models.evaluation_menu import CutBasedMenu
 from models.evaluation_profiles import Profile, Stability
 from models.evaluation_sample import ScoredSample
 from models.evaluation_scorers import Arithmetic, LeftOut, Scorer
+from models.manifest import COLLIDING_BUNCHES
 from triggers.events.schema import ORBITS_PER_SECOND
 
-COLLIDING_BUNCHES: Final = 2544
 TARGETS_HZ: Final = (250.0, 500.0, 1000.0, 5000.0)
 REFERENCE_HZ: Final = 1000.0
 """The rate at which profiles and side-by-side comparisons are made, unless another target is nearer."""

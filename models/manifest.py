@@ -15,11 +15,15 @@ from models.network_document import InputElement, NetworkInputs
 from models.network_fields import MOST_ELEMENTS
 from models.scaling import FloatScaling, InputScaling
 from models.scores import Score
+from triggers.events.schema import SLOTS_PER_ORBIT
 from triggers.strict_yaml import StrictModel
 
 MANIFEST_FILE: Final = "manifest.yaml"
 ONNX_FILE: Final = "network.onnx"
 REFERENCE_FILE: Final = "reference.npz"
+
+COLLIDING_BUNCHES: Final = 2544
+"""Of a full beam: what rates are of unless something else is said."""
 
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
@@ -85,15 +89,24 @@ class WorkingPoint(StrictModel):
 
     Attributes:
         threshold: crossings whose score integer is at least this are selected.
-        rate_hz: their rate in the calibration sample, at the collision rate that `calibrated_on` states.
+        rate_hz: their rate in the calibration sample.
         rate_error_hz: its statistical error, if known.
         calibrated_on: the sample.
+        colliding_bunches: that the rate is of.
+        is_pure: whether it leaves out the crossings that a cut-based menu selects too.
     """
 
     threshold: Annotated[int, Field(ge=0)]
     rate_hz: Annotated[FiniteFloat, Field(ge=0)]
     rate_error_hz: Annotated[FiniteFloat, Field(ge=0)] | None = None
     calibrated_on: str
+    colliding_bunches: Annotated[int, Field(ge=1, le=SLOTS_PER_ORBIT)] = COLLIDING_BUNCHES
+    is_pure: bool = False
+
+    @property
+    def full_beam_hz(self) -> float | None:
+        """The total rate at `COLLIDING_BUNCHES`; None if only the pure one is known."""
+        return None if self.is_pure else self.rate_hz * COLLIDING_BUNCHES / self.colliding_bunches
 
 
 class Training(StrictModel):

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.backends.protocol import Backend
-from models.manifest import WorkingPoint
+from models.manifest import COLLIDING_BUNCHES, WorkingPoint
 from triggers.events.crossings import column_view
 from triggers.events.schema import ORBITS_PER_SECOND
 from triggers.events.source import Source
 
-COLLIDING_BUNCHES: Final = 2544
 COLLISION_RATE_HZ: Final = COLLIDING_BUNCHES * ORBITS_PER_SECOND
 
 

@@ -25,7 +25,9 @@ def facts_of(assembly: Assembly) -> tuple[Metric, ...]:
     run.add_metric([assembly.menu.name, assembly.menu.digest, version("l1chain")], 1.0)
     limit_hz = assembly.config.metrics.l1_rate_limit_hz
     limit = GaugeMetricFamily("l1chain_l1_rate_limit_hz", "Rate of L1 accepts that is alerted above.", limit_hz)
-    return run, limit, _working_points(assembly.menu)
+    what = "Colliding bunches in an orbit, which rates are proportional to."
+    bunches = GaugeMetricFamily("l1chain_colliding_bunches", what, assembly.config.run.colliding_bunches)
+    return run, limit, bunches, _working_points(assembly.menu)
 
 
 def _working_points(menu: Menu) -> Metric:

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from typing import Any, Final
 
+from models.manifest import COLLIDING_BUNCHES
 from stream.page.scrape import Scrape, parse
 from stream.page.view import latencies, services
 from stream.run.control_client import Client
@@ -151,17 +152,18 @@ def _hlt(now: Scrape, growth: _Growth) -> Json | None:
 
 
 def _on_scores(now: Scrape, growth: _Growth) -> list[Json]:
-    """Algorithms that are one working point, beside the rate that the version in production was calibrated to."""
+    """Algorithms that are one working point, beside the rate that the run's bunches should give by its calibration."""
     points = now.by("l1chain_algorithm_working_point_info", "algorithm", "model", "working_point")
     calibrated = now.by("l1chain_working_point_rate_hz", "model", "working_point", role="production")
     replicas = now.by("l1chain_model_info", "model", role="production")
+    bunches = now.total("l1chain_colliding_bunches")
     told = []
     for algorithm, model, point in sorted(points):
         # Every replica tells of its working points.
         total, n = calibrated.get((model, point)), replicas.get((model,))
         rates = {
             step: growth.rate("l1chain_algorithm_accepts_total", algorithm=algorithm, step=step)["hz"]
-            for step in ("before_prescale", "final", "pure")
+            for step in ("fired", "final", "pure")
         }
         told.append(
             {
@@ -169,7 +171,7 @@ def _on_scores(now: Scrape, growth: _Growth) -> list[Json]:
                 "model": model,
                 "working_point": point,
                 **{f"{step}_hz": rate_hz for step, rate_hz in rates.items()},
-                "calibrated_hz": total / n if total and n else None,
+                "calibrated_hz": total / n * bunches / COLLIDING_BUNCHES if total and n else None,
             }
         )
     return told

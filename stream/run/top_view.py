@@ -184,8 +184,8 @@ def _limited(rate_hz: float | None, limit_hz: float) -> Text:
 
 
 def _fired(row: Json) -> Text:
-    """The rate before the prescale, which is what a working point is calibrated to."""
-    fired_hz, calibrated_hz = row["before_prescale_hz"], row["calibrated_hz"]
+    """The rate before crossing masks and prescale, which is what a working point is calibrated to."""
+    fired_hz, calibrated_hz = row["fired_hz"], row["calibrated_hz"]
     is_off = False
     if fired_hz is not None and calibrated_hz:
         is_off = not 1 / _OFF_ITS_POINT <= fired_hz / calibrated_hz <= _OFF_ITS_POINT

@@ -162,13 +162,14 @@ def version_families(versions: list[tuple[LoadedVersion, str]]) -> Iterator[Metr
     info = GaugeMetricFamily("l1chain_model_info", "A model version in use.", labels=labels)
     labels = ["model", "version", "working_point", "role"]
     rates = GaugeMetricFamily(
-        "l1chain_working_point_rate_hz", "Rate that a working point was calibrated to.", labels=labels
+        "l1chain_working_point_rate_hz", "Rate that a working point was calibrated to, of a full beam.", labels=labels
     )
     for version, role in versions:
         manifest = version.manifest
         info.add_metric([manifest.name, manifest.version, version.digest, role], 1.0)
         for name, point in manifest.working_points.items():
-            rates.add_metric([manifest.name, manifest.version, name, role], point.rate_hz)
+            if point.full_beam_hz is not None:
+                rates.add_metric([manifest.name, manifest.version, name, role], point.full_beam_hz)
     yield info
     yield rates
 

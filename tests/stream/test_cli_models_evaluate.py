@@ -110,6 +110,17 @@ def test_calibrate_makes_a_new_version(
         run(*asked, "--target-rates-hz", "1000")
 
 
+def test_a_rate_of_half_a_beam_is_half_of_that_of_a_full_one(
+    samples: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("L1CHAIN_MODELS", str(tmp_path))
+    asked = ["calibrate", "axol1tl/demo-v1", "--background", samples["zb"], "--version", "v2"]
+    run(*asked, "--target-rates-hz", "nominal=100000", "--colliding-bunches", "1272")
+    point = Repository(tmp_path).load("axol1tl", "v2").manifest.working_points["nominal"]
+    assert point.rate_hz <= 100_000
+    assert point.full_beam_hz == pytest.approx(2 * point.rate_hz)
+
+
 def test_calibrate_to_pure_rates_needs_a_menu(
     samples: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,7 +132,9 @@ def test_calibrate_to_pure_rates_needs_a_menu(
     pure = run(*asked, "--pure", "--version", "v4", *menu)["working_points"][0]
     total = run(*asked, "--version", "v5")["working_points"][0]
     assert pure["threshold"] < total["threshold"]
-    assert "pure beside" in Repository(tmp_path).load("axol1tl", "v4").manifest.working_points["a"].calibrated_on
+    point = Repository(tmp_path).load("axol1tl", "v4").manifest.working_points["a"]
+    assert "pure beside" in point.calibrated_on
+    assert point.full_beam_hz is None  # what the score alone gives is not known
 
 
 @pytest.mark.parametrize("rates", ["a=1000,a=2000", "1000,b=1000", "a b=1000"])

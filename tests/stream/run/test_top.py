@@ -68,6 +68,7 @@ METRICS = """
 l1chain_run_info{{menu="demo",l1chain="1.2",service="supervisor"}} 1
 l1chain_prescale_column_info{{column="emergency",service="combiner"}} 1
 l1chain_l1_rate_limit_hz{{service="supervisor"}} 100
+l1chain_colliding_bunches{{service="supervisor"}} 1272
 l1chain_simulated_seconds_total{{service="combiner"}} {seconds}
 l1chain_crossings_decided_total{{service="combiner"}} {decided}
 l1chain_crossings_dead_total{{cause="stages",service="producer"}} {dead}
@@ -83,11 +84,11 @@ l1chain_hlt_rate_limit_hz{{model="gelato_hlt",version="v1",service="combiner"}} 
 l1chain_hlt_crossings_total{{model="gelato_hlt",version="v1",step="scored",service="combiner"}} {accepted}
 l1chain_hlt_crossings_total{{model="gelato_hlt",version="v1",step="accepted",service="combiner"}} {ad}
 l1chain_algorithm_working_point_info{{algorithm="L1_AXO_Tight",model="axol1tl",working_point="tight",service="c"}} 1
-l1chain_working_point_rate_hz{{model="axol1tl",version="v5",working_point="tight",role="production",service="s.0"}} 20
-l1chain_working_point_rate_hz{{model="axol1tl",version="v5",working_point="tight",role="production",service="s.1"}} 20
+l1chain_working_point_rate_hz{{model="axol1tl",version="v5",working_point="tight",role="production",service="s.0"}} 40
+l1chain_working_point_rate_hz{{model="axol1tl",version="v5",working_point="tight",role="production",service="s.1"}} 40
 l1chain_model_info{{model="axol1tl",version="v5",digest="d",role="production",service="s.0"}} 1
 l1chain_model_info{{model="axol1tl",version="v5",digest="d",role="production",service="s.1"}} 1
-l1chain_algorithm_accepts_total{{algorithm="L1_AXO_Tight",step="before_prescale",service="combiner"}} {fired}
+l1chain_algorithm_accepts_total{{algorithm="L1_AXO_Tight",step="fired",service="combiner"}} {fired}
 l1chain_algorithm_accepts_total{{algorithm="L1_AXO_Tight",step="final",service="combiner"}} {ad}
 """
 NAMES = ("seconds", "decided", "dead", "accepted", "final_or", "blocked", "ad", "fired")
@@ -112,8 +113,8 @@ def test_rates_are_those_between_two_looks_per_simulated_second() -> None:
     assert (budget["hz"], budget["limit_hz"], budget["suppressed_hz"]) == (8.0, 5.0, 0.0)
     assert told["hlt"] == {"model": "gelato_hlt", "version": "v1", "hz": 10.0, "error_hz": 20**0.5 / 2, "limit_hz": 3.0}
     (algorithm,) = told["algorithms_on_scores"]
-    assert (algorithm["before_prescale_hz"], algorithm["final_hz"]) == (40.0, 10.0)
-    assert algorithm["calibrated_hz"] == 20.0, "not once for each replica"
+    assert (algorithm["fired_hz"], algorithm["final_hz"]) == (40.0, 10.0)
+    assert algorithm["calibrated_hz"] == 20.0, "with half of the bunches, and not once for each replica"
     assert told["dead_time"] == {"fraction": 0.2, "causes": {"stages": 0.2}, "trigger_rules": 10 / 125}
     assert told["models"] == [{"model": "axol1tl", "version": "v5", "role": "production", "replicas": 2}]
 
@@ -132,6 +133,11 @@ def text_of(told: dict[str, Any], width: int = 80) -> str:
     console = Console(file=io.StringIO(), width=width)
     console.print(drawn(told | {"speed": {"crossings_per_s": 1e6, "real_time": 0.035}}))
     return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_run_on_another_host_that_is_silent_for_once_has_not_ended(tmp_path: Path, keys: Path) -> None:  # noqa: F811
+    assert Client(tmp_path, "ipc://nowhere").has_left()
+    assert not Client.remote("127.0.0.1:1", keys, "watcher").has_left()
 
 
 def test_eighty_columns_show_everything() -> None:
