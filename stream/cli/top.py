@@ -97,7 +97,7 @@ def _follow(client: Client, view: Top, period_s: float) -> None:
                 picture, silent_since = drawn(view.look()), None
             except L1ChainError as error:
                 silent_since = silent_since or time.monotonic()
-                has_ended = not client.is_there(client.folder)
+                has_ended = client.has_left()
                 if has_ended or time.monotonic() - silent_since > _PATIENCE_S:
                     picture = gone(picture, client.folder, None if has_ended else error)
                     break

@@ -34,17 +34,20 @@ class StatusAlarms:
     """Alarms of what changed since the last status; each is told once."""
 
     def __init__(self) -> None:
+        self._run: str | None = None
         self._problem: str | None = None
-        self._restarts: dict[str, int] = {}
+        self._incarnations: dict[str, int] = {}
 
     def of_status(self, status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Name and text of each new alarm."""
-        problem = status.get("problem")
+        if status["run"] != self._run:
+            self._run, self._problem, self._incarnations = status["run"], None, {}
+        problem = status["problem"]
         if problem and problem != self._problem:
             yield "problem", str(problem)
         self._problem = problem
-        for name, service in status.get("services", {}).items():
-            restarts = service.get("restarts", 0) if isinstance(service, dict) else 0
-            if restarts > self._restarts.get(name, 0):
-                yield "restart", f"service {name} was replaced, for the {restarts}. time"
-            self._restarts[name] = restarts
+        before = self._incarnations
+        self._incarnations = {name: service["incarnation"] for name, service in status["services"].items()}
+        for name, incarnation in self._incarnations.items():
+            if incarnation != before.get(name, incarnation):
+                yield "restart", f"service {name} was replaced, it is incarnation {incarnation} now"

@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +40,7 @@ STATUS_PERIOD_S: Final = 2.0
 _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 30.0
 _KEEPALIVE_S: Final = 10
+_GOODBYE_S: Final = 3.0
 _log = logging.getLogger("l1chain.stream.mqtt")
 
 
@@ -123,10 +124,21 @@ class Bridge:
             done, _ = await asyncio.wait({telling, hearing}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
+        except asyncio.CancelledError:
+            telling.cancel()
+            await self._say_offline(client)
+            raise
         finally:
             for task in (telling, hearing):
                 task.cancel()
             await asyncio.gather(telling, hearing, return_exceptions=True)
+
+    async def _say_offline(self, client: aiomqtt.Client) -> None:
+        """What the last will says, which a connection that is ended in good order does not have."""
+        told = StateTold(state=ChainState.OFFLINE, time=_now())
+        with suppress(aiomqtt.MqttError):
+            topic = Topic.STATE.of(self._settings)
+            await client.publish(topic, told.to_bytes(), qos=AT_LEAST_ONCE, retain=True, timeout=_GOODBYE_S)
 
     async def _tell(self, client: aiomqtt.Client) -> None:
         while True:

@@ -88,8 +88,8 @@ class Orders:
     def _start(self, order: Order) -> dict[str, Any]:
         try:
             path = self._configuration(order.arguments)
-            if self._running() is not None:
-                raise CommandRefused("asks to start a run while one is running", "stop it first")
+            if self._running() is not None or any(process.poll() is None for process in self._started):
+                raise CommandRefused("asks to start a run while one is running or starting", "stop it first")
             self._runs.mkdir(parents=True, exist_ok=True)
             command = [sys.executable, "-m", "stream.cli", "run", str(path), "--set", f"run.out={self._runs.resolve()}"]
             with (self._runs / "started.log").open("ab") as log:

@@ -74,7 +74,7 @@ class Agreements:
         hold: bool = False,
         lead_s: float = 0.0,
     ) -> None:
-        """Begin to agree on a change.
+        """Begin to agree on a change; of a request that comes again, e.g. after the run was resumed, it is known.
 
         Args:
             change: what is to change.
@@ -84,6 +84,9 @@ class Agreements:
             hold: leave the lumi section closed, until `release`.
             lead_s: without `at`, take one that begins so much later, as fast as the run goes, so that nobody waits.
         """
+        if (known := next((agreed for agreed in self.changes if agreed.id == change.id), None)) is not None:
+            settle(known)
+            return
         agreement = _Agreement(change, tuple(targets), at, settle, hold, lead_s)
         agreement.phase = _Phase.PREPARE if agreement.targets else _Phase.PROPOSE
         self._open[change.id] = agreement

@@ -104,6 +104,10 @@ class Client:
         """Whether a folder says where its run takes commands."""
         return (folder / CONTROL_FILE).exists()
 
+    def has_left(self) -> bool:
+        """Whether its folder says that the run takes commands no more; of a run on another host nobody knows."""
+        return self.security is None and not self.is_there(self.folder)
+
     def is_alive(self) -> bool:
         """Whether the run answers."""
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stream.run.control import AUDIT_FILE
@@ -49,14 +50,18 @@ class FinishedRun:
         return rows
 
     def scores(self) -> dict[str, pa.ChunkedArray]:
-        """The scores of the accepted crossings by model.
+        """The scores of the accepted crossings by NAME/VERSION: those of another version mean something else.
 
         Raises:
             FileUnreadable: `accepted.parquet` is missing or damaged.
         """
-        names = [f"score_{model['name']}" for model in self.record["models"]]
-        table = self._table(_ACCEPTED, names)
-        return {name.removeprefix("score_"): table[name] for name in names if name in table.column_names}
+        names = dict.fromkeys(model["name"] for model in self.record["models"])
+        table = self._table(_ACCEPTED, [f"{column}_{name}" for name in names for column in ("score", "version")])
+        return {
+            f"{name}/{version}": table.filter(pc.equal(table[f"version_{name}"], version))[f"score_{name}"]
+            for name in names
+            for version in pc.unique(table[f"version_{name}"]).to_pylist()
+        }
 
     def audit(self) -> Iterator[dict[str, Any]]:
         """The commands that the run was given, in order.

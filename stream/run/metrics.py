@@ -41,8 +41,23 @@ class Telemetry:
 
     def retire(self, service: str) -> None:
         """A service is replaced: what it spent stays spent."""
-        self._spent_before_ns[service] = self.cpu_ns().get(service, 0)
+        self._settle(service)
         self.restarts[service] = self.restarts.get(service, 0) + 1
+
+    def release(self, service: str, has_left: bool) -> None:
+        """A service is done without: what it exported, such as its model version, holds no more.
+
+        Args:
+            service: its name.
+            has_left: whether it said goodbye; one that is lost stays silent, which is alerted.
+        """
+        self._settle(service)
+        self._metrics.pop(service, None)
+        if has_left:
+            self._heard.pop(service, None)
+
+    def _settle(self, service: str) -> None:
+        self._spent_before_ns[service] = self.cpu_ns().get(service, 0)
         self._payloads[service] = {**self.payload(service), "cpu_ns": 0}
 
     def update(self, service: str, payload: dict[str, Any], metrics: str) -> None:

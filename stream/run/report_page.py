@@ -143,6 +143,18 @@ def _rates(record: Row, rates: list[Row]) -> Iterator[str]:
         caption = f"The {len(top)} algorithms with the highest rates, and what nothing else keeps of them (pure)."
         bars = plots.horizontal_bars([row["algorithm"] for row in top], series, "rate [kHz]")  # type: ignore[arg-type]
         yield html.figure(bars, caption)
+    cells = [
+        [
+            budget["name"],
+            rate_text(budget["rate_hz"]),
+            _beam_rate(record, record["budgets"][budget["name"]]["final"]),
+            _beam_rate(record, record["suppressed"][budget["name"]]),
+        ]
+        for budget in record["config"]["budgets"]
+    ]
+    if cells:
+        yield html.paragraph("Budgets, per second of beam:")
+        yield html.table(["budget", "allowed", "kept", "suppressed"], cells)
 
 
 def _by_lumi_section(record: Row, count: Callable[[Row], int], of_beam: bool = False) -> tuple[list[int], list[float]]:
@@ -185,7 +197,7 @@ def _group_table(record: Row, kind: str, title: str) -> str:
 
 
 def _rate_table(rates: Iterable[Row]) -> str:
-    header = ["algorithm", "prescale", "before it", "after it", "final", "pure", "accepted"]
+    header = ["algorithm", "prescale at the end", "before it", "after it", "final", "pure", "accepted"]
     steps = ("before_prescale", "after_prescale", "final", "pure", "accepted")
     cells = (
         [row["algorithm"], f"{row['prescale']:g}"]
@@ -223,37 +235,24 @@ def _anomaly_detection(run: FinishedRun) -> Iterator[str]:
     kept, pure = _rate(record, counts["final"]), _rate(record, counts["pure"])
     yield html.paragraph(f"All algorithms on scores together keep {kept}, of which nothing else keeps {pure}.")
     yield _rate_table(row for row in run.rates if row["algorithm"] in names)
-    budgets = record["config"]["budgets"]
     series = {"AD": _by_lumi_section(record, lambda row: row["anomaly_detection"]["final"])}
     series["AD, pure"] = _by_lumi_section(record, lambda row: row["anomaly_detection"]["pure"])
     beside = budgets_on_scores(record)
-    on_scores = {budget["name"]: budget for budget in budgets if budget["name"] in beside}
+    on_scores = {budget["name"]: budget for budget in record["config"]["budgets"] if budget["name"] in beside}
     series |= {
         f"budget {name}": _by_lumi_section(record, _count_of("budgets", name), of_beam=True) for name in on_scores
     }
     limits = {f"{name}, allowed": budget["rate_hz"] * _KHZ for name, budget in on_scores.items()}
     note = " Budgets: per second of beam, dead time included; AD: per decided second." if _dead(record) else ""
     yield html.figure(plots.lines(series, _LUMI_SECTION, "rate [kHz]", limits), f"AD rates against the budgets.{note}")
-    if budgets:
-        cells = (
-            [
-                budget["name"],
-                rate_text(budget["rate_hz"]),
-                _beam_rate(record, record["budgets"][budget["name"]]["final"]),
-                _beam_rate(record, record["suppressed"][budget["name"]]),
-            ]
-            for budget in budgets
-        )
-        yield html.table(["budget", "allowed", "kept", "suppressed"], cells)
     yield from _scores(run)
 
 
 def _scores(run: FinishedRun) -> Iterator[str]:
     series = {}
-    for model, values in run.scores().items():
-        if len(values):
-            counts, edges = np.histogram(values.to_numpy(), _SCORE_BINS)
-            series[model] = (edges, counts)
+    for version, values in run.scores().items():
+        counts, edges = np.histogram(values.to_numpy(), _SCORE_BINS)
+        series[version] = (edges, counts)
     if series:
         yield html.figure(plots.steps(series, "score", "accepted crossings"), "Scores of the accepted crossings.")
 

@@ -344,7 +344,7 @@ class Supervisor:
         name = member.peer.name
         self._observers.notice(f"{name}: {how}")
         _log.warning("%s: %s", name, how)
-        self._telemetry.retire(name)
+        self._telemetry.release(name, member.has_ended)
         if self._members[PRODUCER].is_ready:
             self.tell(PRODUCER, Kind.LOST, {"identity": member.peer.identity.decode()})
         self._members.release(member)

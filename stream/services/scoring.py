@@ -94,6 +94,12 @@ class Scoring:
                 self._drift(serving.shadow).add(shadow)
                 self._shadow(production, serving.shadow).add(scores[rows], shadow)
 
+    @property
+    def drifts_in_use(self) -> list[ScoreDrift]:
+        """Those of the versions that decide, or are candidates, in the present lumi section."""
+        versions = [v for serving in self._scored.values() for v in (serving.production, serving.shadow) if v]
+        return [self.drifts[version.label] for version in versions if version.label in self.drifts]
+
     def summary(self) -> list[dict[str, Any]]:
         """The models with their versions, and what shadows and drift have come to."""
         return [

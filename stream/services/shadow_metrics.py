@@ -49,10 +49,10 @@ class ShadowMetrics(Collector):
     def _drift(self) -> Metric:
         drift = GaugeMetricFamily(
             "l1chain_score_drift_psi",
-            "Population stability index of a version's scores against its reference distribution.",
+            "Population stability index of the scores of a version in use against its reference distribution.",
             labels=["model", "version"],
         )
-        for found in list(self._scoring.drifts.values()):
+        for found in self._scoring.drifts_in_use:
             if found.psi is not None:
                 drift.add_metric([found.model, found.version], found.psi)
         return drift

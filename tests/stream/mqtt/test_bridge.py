@@ -143,9 +143,11 @@ def test_passwords_and_tls(tmp_path: Path) -> None:
         client.tls_set(str(authority))
         client.username_pw_set("chain", "of the chain")
 
-    with mosquitto(tmp_path, port, *lines, "allow_anonymous false"), serving(tmp_path, port, *options):
+    with mosquitto(tmp_path, port, *lines, "allow_anonymous false"), serving(tmp_path, port, *options) as bridge:
         listener = Listener(port, prepare)
         listener.wait_for("state", lambda told: told["state"] == "idle")
+        bridge.send_signal(signal.SIGINT)
+        listener.wait_for("state", lambda told: told["state"] == "offline")  # also without a last will
         listener.close()
     assert "of the chain" not in (tmp_path / "bridge.log").read_text()
 

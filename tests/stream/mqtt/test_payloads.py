@@ -90,6 +90,26 @@ def test_only_configurations_of_the_folder_can_be_started(tmp_path: Path) -> Non
     assert "not offered" in answer.error["what"]
 
 
+def test_a_second_start_is_refused_while_the_first_run_is_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "demo.yaml").write_text("{}")
+
+    class Starting:
+        """A run that does not take commands yet."""
+
+        pid, poll = 1, staticmethod(lambda: None)
+
+    monkeypatch.setattr("stream.mqtt.orders.subprocess.Popen", lambda *_, **__: Starting())
+    orders = Orders(tmp_path / "runs", tmp_path, OPERATORS, lambda: None)
+    answers = [
+        orders.obey(order(id=name, command="start", arguments={"configuration": "demo"}), 1010.0)[1]
+        for name in ("first", "second")
+    ]
+    assert [answer.ok for answer in answers] == [True, False]
+    assert "starting" in (answers[1].error or {})["what"]
+
+
 def test_secrets_that_others_can_read_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "operators.yaml"
     path.write_text("operators: {anna: a secret of enough length}")
@@ -120,7 +140,7 @@ def test_a_full_outbox_drops_the_oldest_and_keeps_one_health() -> None:
     asyncio.run(check())
 
 
-def test_alarms_tell_rate_dead_time_budgets_and_replaced_services() -> None:
+def test_alarms_tell_rate_dead_time_and_budgets() -> None:
     row = {"lumi_section": 3, "accepted_hz": 120e3, "dead": {"late": 5}, "suppressed": {"ad": 2, "muons": 0}}
     assert [name for name, _ in of_lumi_section(row, 100e3)] == ["l1_rate", "dead_time", "budget"]
     assert [name for name, _ in of_lumi_section(row, 150e3)] == ["dead_time", "budget"]
@@ -130,10 +150,19 @@ def test_alarms_tell_rate_dead_time_budgets_and_replaced_services() -> None:
         ("budget_off", "lumi section 3: budget 'ad' switches its group off at 50,000 Hz")
     ]
     assert not list(of_lumi_section({**off, "budget_control": {"ad": {"action": None}}}, 100e3))
+
+
+def test_alarms_of_a_status_tell_of_its_problem_and_of_replaced_services_once() -> None:
     alarms = StatusAlarms()
-    status = {"problem": "disk full", "services": {"seeds.0": {"restarts": 1}}}
-    assert [name for name, _ in alarms.of_status(status)] == ["problem", "restart"]
-    assert list(alarms.of_status(status)) == []
+
+    def told(run: str, problem: str | None, **incarnations: int) -> list[str]:
+        services = {name: {"incarnation": incarnation} for name, incarnation in incarnations.items()}
+        return [name for name, _ in alarms.of_status({"run": run, "problem": problem, "services": services})]
+
+    assert told("a", None, seeds=1, combiner=2) == []
+    assert told("a", "disk full", seeds=3, combiner=2) == ["problem", "restart"]
+    assert told("a", "disk full", seeds=3, combiner=2, joined=4) == []
+    assert told("b", None, seeds=5, combiner=6) == []
 
 
 def test_the_asyncapi_file_has_the_schemas_of_the_code() -> None:

@@ -120,6 +120,18 @@ def test_a_change_waits_for_all_and_is_stored_before_it_is_told() -> None:
     assert conductor.outcomes == conductor.kept
 
 
+def test_a_request_that_comes_again_after_a_resumption_is_answered_as_before() -> None:
+    """Services hold one change of an id: one agreed on anew would be told, and never take effect."""
+    before = Change("c", "prescale", {"column": "x"}, 4)
+    told: list[Kind] = []
+    outcomes: list[Change | L1ChainError] = []
+    agreements = Agreements(lambda _, kind, __: told.append(kind), lambda _: Peer("combiner", 9), print, [before])
+    agreements.begin(Change("c", "prescale", {"column": "x"}), ("combiner",), None, outcomes.append)
+    assert outcomes == [before]
+    assert told == []
+    assert agreements.changes == [before]
+
+
 def test_a_change_that_a_service_cannot_make_is_none() -> None:
     conductor = Conductor()
     conductor.agreements.begin(Change("c", "prescale", {}), ("combiner",), None, conductor.outcomes.append)

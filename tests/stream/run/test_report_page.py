@@ -8,8 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from stream.run.finished import FinishedRun
 from stream.run.report_remarks import remarks
 from tests.stream.run.conftest import CROSSINGS, Ended, l1chain
 
@@ -49,8 +52,16 @@ def test_the_page_tells_what_ran_and_needs_no_network(chain: Chain) -> None:
         "orbits_per_lumi_section: 7",
     ):
         assert told in page, told
+    assert page.index("Budgets, per second of beam") < page.index("<h2>Anomaly")  # also of menus without scores
     assert page.count("<svg") >= 4
     assert "<b>anna" not in page
+
+
+def test_scores_of_versions_that_a_run_swapped_are_not_mixed(tmp_path: Path) -> None:
+    scores = {"score_m": [1, 2, 900], "version_m": ["v1", "v1", "v2"]}
+    pq.write_table(pa.table(scores), tmp_path / "accepted.parquet")
+    found = FinishedRun(tmp_path, {"models": [{"name": "m"}]}).scores()
+    assert {version: values.to_pylist() for version, values in found.items()} == {"m/v1": [1, 2], "m/v2": [900]}
 
 
 def test_a_folder_that_is_no_run_and_a_run_that_goes_on_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -12,7 +15,9 @@ from stream.services.drift import ScoreDrift, population_stability
 from stream.services.gates import Speed
 from stream.services.model_changes import ModelTimeline, RunVersion, Serving
 from stream.services.shadow import ShadowCounts
+from stream.services.shadow_metrics import ShadowMetrics
 from stream.wire.messages import Header, Kind
+from tests.stream.services.acting_budgets import Fill
 from triggers.errors import L1ChainError
 from triggers.strict_yaml import validated
 
@@ -107,6 +112,19 @@ def test_drift_is_small_for_the_reference_and_large_for_another_sample() -> None
     assert ScoreDrift.restored(other.snapshot()).psi == other.psi
     assert ScoreDrift(A).psi is None
     assert population_stability(np.array([0.5, 0.5]), np.array([0.9, 0.1])) == pytest.approx(0.8789, abs=1e-4)
+
+
+def test_the_drift_of_a_version_that_was_rolled_back_alerts_no_more(tmp_path: Path) -> None:
+    fill = Fill(tmp_path, [])
+    for lumi_section, name in ((1, "bad"), (2, "good")):
+        told = replace(A, model="axol1tl", version=name, edges=(100,), parts=(0.5, 0.5))
+        fill.command("swap", lumi_section, model="axol1tl", version=told.as_json())
+    exported = []
+    for batch in (0, 4):  # the first of each lumi section
+        fill.decide(range(batch, batch + 4))
+        families = {family.name: family for family in ShadowMetrics(fill.fold.scoring).collect()}
+        exported.append([sample.labels["version"] for sample in families["l1chain_score_drift_psi"].samples])
+    assert exported == [["bad"], ["good"]]
 
 
 def test_a_reference_distribution_is_checked() -> None:
