@@ -25,8 +25,8 @@ class BudgetControlMetrics(Collector):
         rate = GaugeMetricFamily("l1chain_budget_controlled_hz", what, labels=["budget"])
         what = "What the controller of a budget moves and does."
         state = GaugeMetricFamily("l1chain_budget_controller_info", what, labels=["budget", "by", "state"])
-        what = "Threshold that the controller of a budget has set."
-        threshold = GaugeMetricFamily("l1chain_budget_threshold", what, labels=["budget"])
+        what = "Threshold that the controller of a budget has set, of the working point that it moves."
+        threshold = GaugeMetricFamily("l1chain_budget_threshold", what, labels=["budget", "model", "working_point"])
         what = "What the controller of a budget did."
         actions = CounterMetricFamily("l1chain_budget_actions", what, labels=["budget", "action"])
         for controller in self._budgets.controllers:
@@ -35,8 +35,9 @@ class BudgetControlMetrics(Collector):
             state.add_metric([name, control.by, controller.state], 1.0)
             if controller.rate_hz is not None:
                 rate.add_metric([name], controller.rate_hz)
-            if isinstance(controller.setting, int):
-                threshold.add_metric([name], controller.setting)
+            if control.point is not None and isinstance(controller.setting, int):
+                moved = control.point.condition
+                threshold.add_metric([name, moved.model, moved.working_point], controller.setting)
             for kind in ActionKind:
                 actions.add_metric([name, kind], controller.n_actions[kind])
         yield from (target, rate, state, threshold, actions)

@@ -317,7 +317,7 @@ def test_metrics_and_status_tell_what_controllers_do(tmp_path: Path, capsys: pyt
     assert values("l1chain_budget_target_hz") == {("ad",): TARGET_HZ, ("l1",): 90_000.0}
     assert values("l1chain_budget_controlled_hz")["ad",] == rates_hz(rows, "ad")[-1]
     assert ("ad", "threshold", "acting") in values("l1chain_budget_controller_info")
-    assert values("l1chain_budget_threshold") == {("ad",): settings(rows, "ad")[-1]}
+    assert values("l1chain_budget_threshold") == {("ad", "axol1tl", "nominal"): settings(rows, "ad")[-1]}
     assert values("l1chain_budget_actions")["ad", "tighten"] == 1
     show_budgets(fill.fold.budgets.summary())
     out = " ".join(capsys.readouterr().out.split())
