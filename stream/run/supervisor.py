@@ -206,6 +206,7 @@ class Supervisor:
             "committed_batches": decided.get("committed", 0),
             "problem": self._seen.problem,
             "watch": decided.get("watch"),
+            "masked": decided.get("masked", []),
             "budgets": decided.get("budgets", []),
             "watch_outside": decided.get("watch_outside"),
             "hlt": decided.get("hlt"),

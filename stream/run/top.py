@@ -63,7 +63,7 @@ def picture(status: Json, now: Scrape, before: Scrape) -> Json:
         before: its metrics earlier; an empty reading: rates since the start of the run.
     """
     growth = _Growth(now, before)
-    keys = ("run", "state", "problem", "pauses", "lumi_section", "produced", "decided", "accepted")
+    keys = ("run", "state", "problem", "pauses", "lumi_section", "produced", "decided", "accepted", "masked")
     info = next(iter(now.by("l1chain_run_info", "menu", "l1chain")), ("", ""))
     column = next(iter(now.by("l1chain_prescale_column_info", "column")), ("",))[0]
     return {key: status[key] for key in keys} | {

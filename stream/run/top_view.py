@@ -18,6 +18,7 @@ _NEAR: Final = "yellow"
 _GOOD: Final = "green"
 _NEAR_THE_LIMIT: Final = 0.9
 _OFF_ITS_POINT: Final = 1.5
+_MOST_MASKED: Final = 3
 """A rate that is off its working point by this factor is an alarm (docs/runbook.md)."""
 _MB: Final = 1e6
 _STATES: Final = {
@@ -59,6 +60,9 @@ def _head(picture: Json) -> Text:
     for model in picture["models"]:
         role = "" if model["role"] == "production" else f" ({model['role']})"
         text.append(f"; {model['model']}/{model['version']}{role}")
+    if masked := picture["masked"]:
+        more = f" and {len(masked) - _MOST_MASKED} more" if len(masked) > _MOST_MASKED else ""
+        text.append(f"\nmasked: {', '.join(masked[:_MOST_MASKED])}{more}", style=_NEAR)
     return text
 
 

@@ -176,6 +176,7 @@ class Combiner(Service):
             "problem": self._committer.problem if self._committer else None,
             "watch": self._watchers.endpoint if self._watchers else None,
             "watch_outside": self._watchers.outside if self._watchers else None,
+            "masked": self._fold.tables.masked,
             "models": self._fold.scoring.summary(),
             "budgets": self._fold.budgets.summary(),
             "hlt": self._hlt and self._hlt.summary(total.crossings),

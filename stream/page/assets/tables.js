@@ -3,6 +3,7 @@ import { byId, count, element, fillTable, percent, rate, short } from "./text.js
 
 const FEW_ALGORITHMS = 15;
 const MOST_LUMI_SECTIONS = 12;
+const MOST_MASKED = 3;
 let algorithms = [];
 let onScores = new Set();
 
@@ -133,10 +134,16 @@ export function showServices(state) {
   fillTable(byId("service-table"), rows, ["name", "", "n", "n", "n", "n"]);
 }
 
+function maskedIn(row) {
+  if (!row.masked.length) return [];
+  const more = row.masked.length - MOST_MASKED;
+  return [`masked: ${row.masked.slice(0, MOST_MASKED).join(", ")}${more > 0 ? ` and ${more} more` : ""}`];
+}
+
 export function showLumiSections(state) {
   const rows = state.lumi_sections.slice(-MOST_LUMI_SECTIONS).reverse();
   fillTable(byId("lumi-table"), rows.map((row) => [
-    String(row.lumi_section), row.prescale_column ?? "–",
+    String(row.lumi_section), [row.prescale_column ?? "–", ...maskedIn(row)].join("; "),
     Object.entries(row.model_versions).map(([model, version]) => `${model}/${version}`).join(", ") || "–",
     count(row.decided), count(row.accepted), rate(row.l1_hz, row.l1_error_hz), rate(row.ad_hz, row.ad_error_hz),
     rate(row.ad_pure_hz, row.ad_pure_error_hz), percent(row.dead_fraction),

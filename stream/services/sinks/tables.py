@@ -26,6 +26,7 @@ class RunTables:
         groups: the same by group of algorithms.
         shares: by algorithm index, crossings of the final OR shared among those that keep them, `(512,) float64`.
         settings: of the current lumi section.
+        masked: the algorithms that it leaves out of the final OR.
         lumi_section: the current one, from 1; 0 before the first and after the last.
         budget_control: what the row of the current one says of budgets that act; empty: none do.
         rows: of the lumi sections that are over and not taken yet.
@@ -47,7 +48,7 @@ class RunTables:
         self._dead_before: Counter[str] = Counter()
         self.lumi_section = 0
         self.budget_control: dict[str, Any] = {}
-        self._masked: list[str] = []
+        self.masked: list[str] = []
         self.rows: list[dict[str, Any]] = []
         self._versions: dict[str, str] = {}
         self._score_sums: Counter[str] = Counter()
@@ -72,7 +73,7 @@ class RunTables:
 
     def use(self, settings: DecisionSettings, masked: list[str]) -> None:
         """Let the current lumi section have these settings."""
-        self.settings, self._masked = settings, masked
+        self.settings, self.masked = settings, masked
 
     def forget_lumi_section(self) -> None:
         """Make no row of the current lumi section."""
@@ -183,7 +184,7 @@ class RunTables:
         return {
             "lumi_section": self.lumi_section,
             "prescale_column": self.settings.column or None,
-            "masked": self._masked,
+            "masked": self.masked,
             "model_versions": self._versions,
             "score_sums": dict(self._score_sums),
             "decided": counts.crossings,

@@ -88,7 +88,8 @@ def check_lumi_sections(shown: list[list[str]], record: dict[str, Any]) -> None:
     for number, column, models, decided, accepted, l1, ad, pure, dead in shown:
         row = rows[int(number)]
         seconds = row["accepted"] / row["accepted_hz"]
-        assert column == row["prescale_column"]
+        masked = [f"masked: {', '.join(row['masked'][:3])}"] if row["masked"] else []
+        assert column == "; ".join([row["prescale_column"], *masked])
         assert models == ", ".join(f"{model}/{version}" for model, version in row["model_versions"].items())
         assert (decided, accepted, dead) == (f"{row['decided']:,}", f"{row['accepted']:,}", "0 %")
         assert row["accepted_hz"] == rate_hz(l1)

@@ -35,6 +35,7 @@ STATUS: dict[str, Any] = {
     "produced": 4000,
     "decided": 3900,
     "accepted": 200,
+    "masked": [f"L1_A{k}" for k in range(401)],
     "changes": [{"kind": "prescale", "arguments": {"column": "emergency"}, "lumi_section": 3}],
     "budgets": [
         {
@@ -145,7 +146,13 @@ def test_eighty_columns_show_everything() -> None:
     assert "…" not in text
     assert all(len(line) <= 80 for line in text.splitlines())
     words = ("running", "lumi section 4", "column emergency", "axol1tl/v5", "L1_AXO_Tight", "1,000,000 crossings/s")
-    words = (*words, "after L1: gelato_hlt", "1,234", "off from 4, at 90 Hz")
+    words = (
+        *words,
+        "masked: L1_A0, L1_A1, L1_A2 and 398 more",
+        "after L1: gelato_hlt",
+        "1,234",
+        "off from 4, at 90 Hz",
+    )
     for word in (*words, "dead time 20.00%", "starts", "prescale emergency from lumi section 3"):
         assert word in text.replace("\n", " ")
 
