@@ -37,7 +37,7 @@ _MOST_OBJECTS: Final = 64
 _OUT_OF_MEMORY: Final = ("out of memory", "virtual memory exhausted", "std::bad_alloc", "Cannot allocate memory")
 _OUT_OF_TIME: Final = "CPU time limit exceeded"
 _FILE_TOO_LARGE: Final = "File size limit exceeded"
-_ENVIRONMENT: Final = ("PATH", "TMPDIR")
+_ENVIRONMENT: Final = ("PATH",)
 _OWNER_ONLY: Final = 0o700
 _OTHERS_WRITE: Final = 0o022
 
@@ -134,7 +134,8 @@ class _Step:
 
     def _run(self, source: Path, arguments: Sequence[str]) -> None:
         limits = ProcessLimits(self._seconds, self._limits.memory_bytes, self._limits.file_bytes)
-        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | {"LC_ALL": "C.UTF-8"}
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        environment |= {"LC_ALL": "C.UTF-8", "TMPDIR": str(self._work)}  # what it leaves when it is ended goes with it
         done = run_limited([self._command, *arguments], limits, cwd=self._work, environment=environment)
         self._seconds -= done.seconds
         match done.outcome:

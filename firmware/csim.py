@@ -108,7 +108,8 @@ class CsimBackend(VersionBackend):
         super().__init__(version)
         self.network: Final = version.network
         self.project: Final = hls_project(self.network, version.manifest.name, version.manifest.version, settings)
-        self._library: Final = Library(compiled(self.project))
+        self.compiled: Final = compiled(self.project)
+        self._library: Final = Library(self.compiled)
 
     @cached_property
     def _table(self) -> InputTable:

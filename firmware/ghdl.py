@@ -15,6 +15,7 @@ _MODULE: Final = re.compile(r"^module (\w+)", re.MULTILINE)
 _INSTANCE: Final = re.compile(r"^  (\w+) \w+ \($", re.MULTILINE)
 _ENTITY: Final = re.compile(r"entity\s+(\w+)\s+is\s+generic\s*\((.*?)\);\s*port", re.DOTALL | re.IGNORECASE)
 _GENERIC: Final = re.compile(r"(\w+)\s*:\s*integer", re.IGNORECASE)
+_TEXT: Final = re.compile(r'"([01]+)"')
 _WORD: Final = 1 << 64
 
 
@@ -47,7 +48,12 @@ def synthesised(sources: Path, work: Path, top: str) -> str:
             settings = [f"-g{generic}={value}" for generic, value in zip(generics[entity], values, strict=True)]
             cell = run_tool([_GHDL, "synth", *options, "--out=verilog", *settings, entity], sources, work)
             verilog += re.sub(rf"^module {entity}$", f"module {name}", cell, flags=re.MULTILINE)
-    return verilog
+    return _TEXT.sub(_number, verilog)
+
+
+def _number(text: re.Match[str]) -> str:
+    """A constant of more than 32 bits, which GHDL 2.0 writes as text: Verilog takes that for the letters' codes."""
+    return f"{len(text[1])}'b{text[1]}"
 
 
 def _signed(text: str) -> int:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from firmware.da4ml_package import MOST_BITS, SOLVER_BITS
 from models.fixed_point import FixedPoint, Overflow
 from models.intervals import analyse
 from models.network import Network
@@ -19,6 +20,9 @@ from models.network_layers import Constants, Dense, Tensor
 
 if TYPE_CHECKING:
     from firmware.hls_step import Step
+
+_PARTIAL_BITS: Final = 4
+"""Of the sums of constant multiples that da4ml adds and subtracts, beyond those of the whole sum."""
 
 
 class Strategy(StrEnum):
@@ -30,13 +34,14 @@ class Strategy(StrEnum):
 
 
 def exact_sums(network: Network) -> frozenset[str]:
-    """The layers, by output, whose exact sum, converted once, is what the accumulator holds."""
+    """The layers, by output, whose exact sum, converted once, is what the accumulator holds, and da4ml can make."""
     names = set()
     for layer in network.all_layers:
         if isinstance(layer, Dense):
-            used = analyse(network)[layer.output].accumulator
-            wraps = layer.accumulator.overflow is Overflow.WRAP
-            if used is not None and not used.rounds and (wraps or not used.overflows):
+            node, largest = analyse(network)[layer.output], int(np.abs(layer.weights.codes).max())
+            used, wraps = node.accumulator, layer.accumulator.overflow is Overflow.WRAP
+            narrow = node.value_bits + _PARTIAL_BITS <= MOST_BITS and largest < 1 << SOLVER_BITS
+            if narrow and used is not None and not used.rounds and (wraps or not used.overflows):
                 names.add(layer.output)
     return frozenset(names)
 
@@ -105,10 +110,13 @@ def _adders(layer: Dense, read: Tensor, function: str) -> str:
     from da4ml.codegen.hls.hls_codegen import hls_logic_and_bridge_gen
     from da4ml.trace import comb_trace
 
+    from firmware.da4ml_exact import check_widths, exact_numbers
     from firmware.logic import dense_sums, input_port
 
     ports = [input_port(kind if kind.bits else FixedPoint(1, 1, signed=False)) for kind in read.element_types]
-    logic = comb_trace(ports, dense_sums(layer, ports), keep_dead_inputs=True)
+    with exact_numbers(layer.output):
+        logic = comb_trace(ports, dense_sums(layer, ports), keep_dead_inputs=True)
+        check_widths(logic)
     first_lines = ("#pragma HLS INLINE", "using nnet::bit_shift;")
     code, _ = hls_logic_and_bridge_gen(logic, function, "vitis", pragmas=first_lines)
     return str(code).rstrip()

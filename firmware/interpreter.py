@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from firmware.da4ml_package import check_da4ml
 from firmware.ports import Ports, port_types
 from firmware.rtl_errors import NotLogic
-from models.backends.fixed import given_numbers
+from models.backends.fixed import given_values
 from models.backends.protocol import Backend, CostlyFactory
 from models.backends.version_backend import VersionBackend
 from models.fixed_point import FLOAT_BITS, FixedPoint
@@ -19,9 +19,11 @@ from models.inputs import Columns, hardware_inputs
 from models.network import Network
 from models.repository import LoadedVersion
 
-_MOST_BITS: Final = 62
-"""The interpreter's numbers are int64."""
 _ALL_CORES: Final = 0
+_WRAPPED_BITS: Final = 32
+"""Of numbers with sign that the interpreter is given, wraps or chooses: it has the least one of a type as int32."""
+_WRAPPING: Final = (-1, 3, 6)
+"""Codes of these operations."""
 
 
 @CostlyFactory
@@ -31,7 +33,7 @@ def open_interpreter(version: LoadedVersion) -> Backend:
     Raises:
         ExtraMissing: da4ml is not installed.
         FileNotListed, NetworkInvalid, UnknownName, BadValue: the version has no `network.json`, or a damaged one.
-        NotLogic: a layer is no sum of shifts, or a number is wider than the interpreter's.
+        NotLogic: a layer is no sum of shifts, or a number is wider than da4ml keeps exactly.
     """
     check_da4ml()
     return InterpreterBackend(version)
@@ -49,7 +51,7 @@ class InterpreterBackend(VersionBackend):
         Raises:
             FileNotListed: the version has no `network.json`.
             NetworkInvalid, UnknownName, BadValue: it is damaged.
-            NotLogic: a layer is no sum of shifts, or a number is wider than the interpreter's.
+            NotLogic: a layer is no sum of shifts, or a number is wider than da4ml keeps exactly.
         """
         super().__init__(version)
         self.network: Final = version.network
@@ -74,7 +76,7 @@ class InterpreterBackend(VersionBackend):
         Raises:
             InputsInvalid: the inputs are not finite numbers of that shape.
         """
-        return _scores(self._declared, self.network.given_type.quantise(given_numbers(self.network, inputs)))
+        return _scores(self._declared, given_values(self.network, inputs))
 
     @cached_property
     def _packed_ports(self) -> tuple[FixedPoint, ...]:
@@ -92,9 +94,11 @@ def _program(network: Network, ports: tuple[FixedPoint, ...]) -> NDArray[np.int3
     from firmware.logic import network_logic
 
     logic = network_logic(network, ports)
-    widest = max(sum(minimal_kif(op.qint)) for op in logic.ops)
-    if widest > _MOST_BITS:
-        raise NotLogic(network.name, f"it has numbers of {widest} bits, the interpreter {_MOST_BITS}")
+    widest = max(
+        (sum(minimal_kif(op.qint)) for op in logic.ops if op.opcode in _WRAPPING and op.qint.min < 0), default=0
+    )
+    if widest > _WRAPPED_BITS:
+        raise NotLogic(network.name, f"it wraps numbers of {widest} bits with sign, the interpreter {_WRAPPED_BITS}")
     program: NDArray[np.int32] = logic.to_binary()
     return program
 

@@ -7,17 +7,19 @@ accumulator drops no digit and wraps, converting once after the exact sum gives 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from functools import reduce
 from operator import add
 from typing import Any, Final
 
 import numpy as np
 from da4ml.trace import FixedVariable, FixedVariableArray, HWConfig, comb_trace
-from da4ml.types import CombLogic, Op, QInterval
+from da4ml.types import CombLogic
 from numpy.typing import NDArray
 
+from firmware.da4ml_exact import check_width, check_widths, exact_numbers
+from firmware.da4ml_package import SOLVER_BITS
 from firmware.rtl_errors import NotLogic
 from models.fixed_codes import convert as convert_codes
 from models.fixed_point import FixedPoint, Overflow, Rounding
@@ -46,10 +48,7 @@ Wires = NDArray[np.object_]
 
 _MAX_TABLE_BITS: Final = 16
 """Greater look-up tables do not fit into a part's logic."""
-_SOLVER_BITS: Final = 24
-"""da4ml's solver takes matrices as float32."""
-_CONSTANT: Final = 5
-"""Code of da4ml's operation that gives a constant."""
+_CUT_AT_ONCE: Final = 32
 _HARDWARE: Final = HWConfig(1, -1, -1)
 """One unit of latency for an adder, whatever its width, as da4ml counts by default."""
 
@@ -64,37 +63,27 @@ def network_logic(network: Network, ports: Sequence[FixedPoint]) -> CombLogic:
     Raises:
         NotLogic: a layer cannot be expressed.
     """
-    inputs = np.array([input_port(kind) for kind in ports], object)
-    tensor = network.tensors[network.input_tensor]
-    values: dict[str, Wires] = {network.input_tensor: _scaled(network, inputs).reshape(tensor.shape)}
-    tracer = _Tracer(network, values)
-    for layer in network.all_layers:
-        values[layer.output] = tracer.trace(layer)
-    (score,) = values[network.score_tensor]
-    return exact_constants(comb_trace(list(inputs), [score * float(network.integer_scale)], keep_dead_inputs=True))
-
-
-def exact_constants(logic: CombLogic) -> CombLogic:
-    """The same logic with every constant as an odd number of its own unit.
-
-    da4ml counts constants in units of 2^-32 to 2^31 of the wires that they meet. Far from these, where wires have gone
-    through the weights of many layers, it would cut them off or give them more bits than simulators have.
-    """
-    return logic._replace(ops=[_exact(op) if op.opcode == _CONSTANT else op for op in logic.ops])
-
-
-def _exact(op: Op) -> Op:
-    numerator, denominator = float(op.qint.min).as_integer_ratio()
-    if not numerator:
-        return op
-    zeros = (numerator & -numerator).bit_length() - 1
-    data = numerator >> zeros
-    return op._replace(data=data, qint=QInterval(op.qint.min, op.qint.max, math.ldexp(1 / denominator, zeros)))
+    with exact_numbers(network.name):
+        inputs = np.array([input_port(kind) for kind in ports], object)
+        tensor = network.tensors[network.input_tensor]
+        values: dict[str, Wires] = {network.input_tensor: _scaled(network, inputs).reshape(tensor.shape)}
+        tracer = _Tracer(network, values)
+        for layer in network.all_layers:
+            values[layer.output] = tracer.trace(layer)
+        (score,) = values[network.score_tensor]
+        logic = comb_trace(list(inputs), [score * float(network.integer_scale)], keep_dead_inputs=True)
+        check_widths(logic)
+    return logic
 
 
 def window_logic(network: Network, layer: Conv2D) -> CombLogic:
     """The logic of one window of a convolution, the middle one, from the layer's input to its filters' outputs."""
     read, output = network.tensors[layer.inputs[0]], network.tensors[layer.output]
+    with exact_numbers(network.name):
+        return _window(network, layer, read, output)
+
+
+def _window(network: Network, layer: Conv2D, read: Tensor, output: Tensor) -> CombLogic:
     pixels = _array(input_port(kind) for kind in read.element_types)
     windows = _patches(layer, pixels.reshape(read.shape), output)
     middle = len(windows) // 2
@@ -133,10 +122,13 @@ def _scaled(network: Network, inputs: Wires) -> Wires:
 
 
 def convert(value: FixedVariable, kind: FixedPoint) -> FixedVariable:
-    """A number converted to a type: rounded, then brought into range."""
-    if value.low == value.high:
-        return _constant(value, kind)
-    return _in_range(_rounded(value, kind), kind)
+    """A number converted to a type: rounded, then brought into range; raises `TooWide` if da4ml cannot hold it."""
+    check_width(value)
+    if value.low != value.high:
+        value = _rounded(value, kind)
+    made = _constant(value, kind) if value.low == value.high else _in_range(value, kind)
+    check_width(made)
+    return made
 
 
 def _rounded(value: FixedVariable, kind: FixedPoint) -> FixedVariable:
@@ -161,8 +153,16 @@ def _rounded(value: FixedVariable, kind: FixedPoint) -> FixedVariable:
             shifted = value + (half - unit) + value.is_negative() * unit
         case Rounding.NEAREST_AWAY_FROM_ZERO:
             shifted = value + half - value.is_negative() * unit
-    signed, integer_bits, _ = shifted.kif
-    return shifted.quantize(signed, max(integer_bits, -kind.fraction_bits), kind.fraction_bits)
+    return _cut(shifted, kind.fraction_bits)
+
+
+def _cut(value: FixedVariable, fraction_bits: int) -> FixedVariable:
+    """The number without the digits behind so many, cut towards −∞; not too many at once for da4ml's interpreter."""
+    signed, integer_bits, present = value.kif
+    while present > fraction_bits:
+        present = max(present - _CUT_AT_ONCE, fraction_bits)
+        value = value.quantize(signed, max(integer_bits, -present), present)
+    return value
 
 
 def _constant(value: FixedVariable, kind: FixedPoint) -> FixedVariable:
@@ -170,28 +170,44 @@ def _constant(value: FixedVariable, kind: FixedPoint) -> FixedVariable:
     numerator, denominator = value.low.as_integer_ratio()
     fraction_bits = denominator.bit_length() - 1
     (code,) = convert_codes(np.array([numerator], object), fraction_bits, kind)
-    return FixedVariable.from_const(math.ldexp(code, -kind.fraction_bits), hwconf=_HARDWARE)
+    return FixedVariable.from_const(code * Decimal(2) ** -kind.fraction_bits, hwconf=_HARDWARE)
 
 
 def _last_digit(value: FixedVariable, fraction_bits: int) -> FixedVariable:
     """0 or 1: the last digit that cutting to `fraction_bits` keeps."""
+    if value.kif[2] - fraction_bits > _CUT_AT_ONCE:
+        value = _cut(value, fraction_bits)
+    if value.low == value.high:  # da4ml wraps constants without sign to one bit more
+        return FixedVariable.from_const(int(value.low * Decimal(2) ** fraction_bits) % 2, hwconf=_HARDWARE)
     return value.quantize(0, 1 - fraction_bits, fraction_bits, _force_factor_clear=True) * 2.0**fraction_bits
 
 
 def _in_range(value: FixedVariable, kind: FixedPoint) -> FixedVariable:
-    low, high = kind.range
+    unit = Decimal(2) ** -kind.fraction_bits
+    low, high = (code * unit for code in kind.code_range)
     if low <= value.low and value.high <= high:
         return value
-    signed, upright = int(kind.signed), _upright(value)
+    signed = int(kind.signed)
     match kind.overflow:
         case Overflow.WRAP:
             kept = _sign_extended(value, kind)
         case Overflow.ZERO:
-            kept = (upright > high).msb_mux(0.0, upright) if value.high > high else upright
-            kept = (upright < low).msb_mux(0.0, kept) if value.low < low else kept
+            kept = _zero_beyond(_upright(value), low, high, unit / 2)
         case Overflow.SATURATE | Overflow.SATURATE_SYMMETRIC:
             kept = value.max_of(low).min_of(high)
     return kept.quantize(signed, kind.integer_bits - signed, kind.fraction_bits)
+
+
+def _zero_beyond(value: FixedVariable, low: Decimal, high: Decimal, half: Decimal) -> FixedVariable:
+    """The number, or 0 where it is out of range; it is never within `half` a unit of the comparisons."""
+    if value.low > high or value.high < low:
+        return FixedVariable.from_const(0.0, hwconf=_HARDWARE)
+    kept = value
+    if value.high > high:  # what multiplexers ask for must have a sign: da4ml's interpreter misreads others
+        kept = (value - (high + half)).msb_mux(kept, 0.0)
+    if value.low < low:
+        kept = (value - (low - half)).msb_mux(0.0, kept)
+    return kept
 
 
 def _upright(value: FixedVariable) -> FixedVariable:
@@ -235,7 +251,7 @@ class _Tracer:
         """Bias and products of each row of inputs, before the conversion to the output's type."""
         weights = terms(layer.weights)
         bias = np.ldexp(layer.bias.codes.astype(np.float64), -layer.bias.fraction_bits).tolist()
-        if self._converts_once(layer) and np.abs(layer.weights.codes).max(initial=0) < 1 << _SOLVER_BITS:
+        if self._converts_once(layer) and np.abs(layer.weights.codes).max(initial=0) < 1 << SOLVER_BITS:
             sums = [_product(row, weights) for row in rows]
             return _array(convert(x + b, layer.accumulator) for row in sums for x, b in zip(row, bias, strict=True))
         return _array(

@@ -13,7 +13,7 @@ from da4ml.trace import to_pipeline
 from da4ml.types import CombLogic, Pipeline
 
 from firmware.build_requests import ADDER_NS
-from firmware.logic import exact_constants
+from firmware.da4ml_exact import exact_numbers
 
 _UNKNOWN_LINT: Final = ("WIDTHTRUNC", "WIDTHEXPAND")
 """Names of lint messages that Verilator knows since 5.008; WIDTH is both, in all versions."""
@@ -53,8 +53,8 @@ class RtlDesign:
 
 def pipelined(logic: CombLogic, design: RtlDesign) -> Pipeline:
     """The logic cut into stages of one tick each, balanced, the fewest that keep to the clock."""
-    made = to_pipeline(logic, design.adders_per_tick, verbose=False)
-    return Pipeline(tuple(map(exact_constants, made.solutions)))
+    with exact_numbers(design.name):
+        return to_pipeline(logic, design.adders_per_tick, verbose=False)
 
 
 def write_rtl(pipeline: Pipeline, folder: Path, design: RtlDesign) -> None:

@@ -11,13 +11,14 @@ from firmware.errors import CompileFailed
 
 
 def run_tool(command: list[str], source: Path, work: Path, environment: Mapping[str, str] | None = None) -> str:
-    """What a command that works in a folder prints.
+    """What a command that works in a folder prints; all that it leaves is in the folder, also if it is ended.
 
     Raises:
         CompileFailed: it refuses the sources; the message has all that it said.
     """
+    variables = {**os.environ, "TMPDIR": str(work), **(environment or {})}
     done = subprocess.run(  # noqa: S603 (our own command on files that we wrote)
-        command, cwd=work, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False
+        command, cwd=work, env=variables, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise CompileFailed(source, done.stdout + done.stderr)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -78,6 +79,8 @@ def verify(
 ) -> Iterator[Agreement]:
     """Compare each form with `fixed` on every set of inputs; a form that cannot run says why.
 
+    Forms that are compiled to the same object are run once.
+
     Args:
         loaded: the version.
         request: part, clock and ports of the RTL.
@@ -88,6 +91,7 @@ def verify(
         FileNotListed, NetworkInvalid, UnknownName, BadValue: the version has no network, or a damaged one.
     """
     expected = {name: fixed.score(loaded.network, inputs) for name, inputs in sets.items()}
+    ran: dict[tuple[Path, str], Agreement] = {}
     for name, open_form in forms.items():
         with ExitStack() as stack:
             start = time.monotonic()
@@ -99,7 +103,14 @@ def verify(
             opening_s = time.monotonic() - start
             for which, inputs in sets.items():
                 row = Agreement(name, which, len(inputs), 0, opening_s=opening_s)
-                yield _compared(loaded, form, row, inputs, expected[which])
+                before = None if form.compiled is None else ran.get((form.compiled, which))
+                if before is None:
+                    row = _compared(loaded, form, row, inputs, expected[which])
+                else:
+                    row = replace(before, form=name, opening_s=opening_s, seconds=0.0)
+                if form.compiled is not None:
+                    ran[form.compiled, which] = row
+                yield row
 
 
 def _compared(

@@ -21,6 +21,7 @@ from firmware.imports.bundle import BUNDLE_FILE
 from firmware.imports.triggerflow import EMULATOR_FILE
 from firmware.ports import fitting_rows, port_types
 from firmware.verification_inputs import Inputs
+from models.backends.fixed import given_values
 from models.backends.registry import open_backend
 from models.repository import LoadedVersion
 
@@ -39,11 +40,13 @@ class Form:
         score: the menu's integer `(n,) int64` of inputs `(n, n_inputs)`.
         takes: which of the inputs it can be given; None: all.
         layers: the codes `(n, *shape)` of every tensor by name, if it can tell them.
+        compiled: the object that it runs; forms of one object have the same scores.
     """
 
     score: Callable[[Inputs], NDArray[np.int64]]
     takes: Callable[[Inputs], NDArray[np.bool_]] | None = None
     layers: Callable[[Inputs], Mapping[str, NDArray[np.int64]]] | None = None
+    compiled: Path | None = None
 
 
 FormOpener = Callable[[LoadedVersion, BuildRequest, ExitStack], Form]
@@ -93,7 +96,11 @@ def _csim(settings: BuildSettings, loaded: LoadedVersion, _: BuildRequest, __: E
 
     backend = CsimBackend(loaded, settings)
     project = backend.project
-    return Form(backend.score_inputs, layers=lambda inputs: layer_codes(loaded.network, project, inputs))
+    return Form(
+        backend.score_inputs,
+        layers=lambda inputs: layer_codes(loaded.network, project, inputs),
+        compiled=backend.compiled,
+    )
 
 
 def _rtl(
@@ -111,8 +118,8 @@ def _rtl(
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="l1chain-verify-")))
     write_rtl(pipeline, folder, design)
     simulation = stack.enter_context(RtlSimulation(folder, pipeline, design))
-    given, kinds = loaded.network.given_type, port_types(loaded, request.ports)
+    kinds = port_types(loaded, request.ports)
     return Form(
-        lambda inputs: simulation.outputs(given.quantise(inputs)),
-        takes=lambda inputs: fitting_rows(given.quantise(inputs), kinds),
+        lambda inputs: simulation.outputs(given_values(loaded.network, inputs)),
+        takes=lambda inputs: fitting_rows(given_values(loaded.network, inputs), kinds),
     )

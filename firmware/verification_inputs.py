@@ -21,6 +21,8 @@ N_RANDOM: Final = 100_000
 _BATCH: Final = 16_384
 _PART_EXTREME: Final = 0.5
 _PART_AT_ENDS: Final = 0.5
+_LARGEST: Final = 1 << 53
+"""Integers beyond this are not drawn: float64 holds the others exactly."""
 
 Inputs = NDArray[Any]
 """Numbers `(n, n_inputs)`, before the network's scaling."""
@@ -81,7 +83,7 @@ def _extremes(kinds: tuple[FixedPoint, ...], n: int, seed: int) -> Inputs:
     made = np.empty((n, len(kinds)))
     extreme = random.random(n) < _PART_EXTREME
     for column, kind in zip(made.T, kinds, strict=True):
-        low, high = kind.code_range
+        low, high = (max(-_LARGEST, min(end, _LARGEST)) for end in kind.code_range)
         codes = random.integers(low, high, n, endpoint=True)
         ends = np.array([low, low + 1, -1, 0, 1, high - 1, high]).clip(low, high)
         at_ends = extreme & (random.random(n) < _PART_AT_ENDS)

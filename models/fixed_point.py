@@ -40,13 +40,16 @@ FLOAT_BITS: Final = range(1, 51)
 NETWORK_BITS: Final = range(129)
 """Widths of the types in a network description; with 0 bits every value is 0."""
 
+_HALF: Final = 0.5
+
 
 def _nearest_up(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.floor(values + 0.5)
+    whole = np.floor(values)
+    return whole + (values - whole >= _HALF)  # a sum with one half may have more digits than float64
 
 
 def _nearest_down(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.ceil(values - 0.5)
+    return -_nearest_up(-values)
 
 
 def _nearest_towards_zero(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -139,7 +142,7 @@ class FixedPoint:
     def quantise(self, values: ArrayLike) -> NDArray[np.float64]:
         """The values converted to this type (of at most 50 bits), same shape: rounded, then brought into range."""
         low, high = self.code_range
-        codes = _ROUND[self.rounding](np.ldexp(np.asarray(values, np.float64), self.fraction_bits))
+        codes = _ROUND[self.rounding](np.ldexp(self._near(np.asarray(values, np.float64)), self.fraction_bits))
         match self.overflow:
             case Overflow.WRAP:
                 codes = low + np.mod(codes - low, 2.0**self.bits)
@@ -148,6 +151,13 @@ class FixedPoint:
             case Overflow.SATURATE | Overflow.SATURATE_SYMMETRIC:
                 codes = np.clip(codes, low, high)
         return np.ldexp(codes, -self.fraction_bits)
+
+    def _near(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Numbers that convert to the same codes, none so great that float64 lacks digits for what follows."""
+        if self.overflow is Overflow.WRAP:
+            return np.fmod(values, 2.0**self.integer_bits)
+        beyond = 2.0 ** (self.integer_bits + 1)
+        return np.clip(values, -beyond, beyond)
 
     def __str__(self) -> str:
         kind = "ap_fixed" if self.signed else "ap_ufixed"

@@ -144,11 +144,21 @@ def given_codes(values: NDArray[np.generic], kind: FixedPoint) -> Integers:
     return convert(values.astype(np.int64 if small else np.object_), 0, kind)
 
 
+def given_values(network: Network, inputs: ArrayLike) -> NDArray[np.float64]:
+    """The inputs converted to the network's input type, as float64 `(n, n_inputs)`: exact up to 53 bits.
+
+    Raises:
+        InputsInvalid: as `run`.
+    """
+    kind = network.given_type
+    return np.ldexp(given_codes(given_numbers(network, inputs), kind).astype(np.float64), -kind.fraction_bits)
+
+
 def _float_codes(values: NDArray[np.float64], kind: FixedPoint) -> Integers:
-    scaled = np.ldexp(values, _HALVES)
-    integers = bool((scaled == np.rint(scaled)).all()) and np.abs(values).max(initial=0.0) < _SMALL
-    if integers and kind.bits <= _SMALL_BITS and abs(kind.fraction_bits) <= _HALVES:
-        return convert(scaled.astype(np.int64), _HALVES, kind)
+    if np.abs(values).max(initial=0.0) < _SMALL and kind.bits <= _SMALL_BITS and abs(kind.fraction_bits) <= _HALVES:
+        scaled = np.ldexp(values, _HALVES)
+        if (scaled == np.rint(scaled)).all():
+            return convert(scaled.astype(np.int64), _HALVES, kind)
     ratios = (value.as_integer_ratio() for value in values.ravel().tolist())
     exact = [numerator * ((1 << _FINEST_FLOAT) // denominator) for numerator, denominator in ratios]
     return convert(np.array(exact, object).reshape(values.shape), _FINEST_FLOAT, kind)

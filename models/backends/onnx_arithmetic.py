@@ -146,11 +146,13 @@ class Arithmetic:
         return replace(numbers, tensor=tensor)
 
     def _zeroed(self, numbers: Numbers, kinds: Sequence[FixedPoint]) -> str:
-        low, high = (self.constant(ends, numbers.dtype) for ends in zip(*(k.code_range for k in kinds), strict=True))
+        beyond = 1 if numbers.is_float else 0  # float32 may not have the greatest number, but the power of two above it
+        lows, highs = zip(*(kind.code_range for kind in kinds), strict=True)
+        low, high = (self.constant(ends, numbers.dtype) for ends in (lows, [end + beyond for end in highs]))
         inside = self.graph.node(
             "And",
             self.graph.node("GreaterOrEqual", numbers.tensor, low),
-            self.graph.node("LessOrEqual", numbers.tensor, high),
+            self.graph.node("Less" if beyond else "LessOrEqual", numbers.tensor, high),
         )
         return self.graph.node("Where", inside, numbers.tensor, self.constant([0], numbers.dtype))
 

@@ -144,7 +144,8 @@ class _Builder:
                 return
             case _:
                 raise _limit(f"a layer of the kind {type(layer).__name__} that is not the last is")
-        if relu or node.rounds or node.overflows:
+        finer = not value.is_float and bool((value.fraction_bits > output.fraction_bits.reshape(-1)).any())
+        if relu or node.rounds or node.overflows or finer:
             kinds = output.types
             beyond = [node.overflows and _can_overflow(kind, node) for kind in kinds]
             value = self._do.converted(value, kinds, beyond, rounds=node.rounds, relu=relu)
@@ -161,13 +162,17 @@ class _Builder:
     # element types
 
     def _dtype(self, layer: Layer) -> np.dtype[Any]:
-        return self._dtype_for(layer.output, [self._ranges[name].mantissa_bits for name in layer.inputs])
+        units = sum(_reach(self._values[name].fraction_bits) for name in layer.inputs)
+        return self._dtype_for(layer.output, [self._ranges[name].mantissa_bits for name in layer.inputs], units)
 
-    def _dtype_for(self, name: str, needed: Sequence[int]) -> np.dtype[Any]:
-        """The fastest element type that holds a node's numbers, and others of so many bits."""
+    def _dtype_for(self, name: str, needed: Sequence[int], units: int = 0) -> np.dtype[Any]:
+        """The fastest element type that holds a node's numbers, and others of so many bits in such units."""
         node, tensor = self._ranges[name], self._tensors[name]
         exponent = max(
-            int(np.abs(tensor.fraction_bits).max()), node.bits, node.value_bits, abs(node.value_fraction_bits)
+            int(np.abs(tensor.fraction_bits).max()),
+            node.bits,
+            node.value_bits + units,
+            abs(node.value_fraction_bits) + units,
         )
         for dtype, bits, most in _FLOATS:
             if node.fits(bits) and max(needed) <= bits and exponent <= most:
@@ -270,15 +275,14 @@ class _Builder:
     def _units_for(self, output: Tensor) -> Exponents:
         """The units of a layer's sums: those into which they will be rounded, so that no factor is left to multiply."""
         node, units = self._ranges[output.name], output.fraction_bits.reshape(-1)
-        if len(output.shape) > 1 and len(set(units.tolist())) > 1:
-            finest: Exponents = units.max(keepdims=True)
-            return finest
         if not (node.rounds or node.overflows):
             readers = [layer for layer, inputs in self._readers if output.name in inputs]
             wanted = {tuple(self._tensors[layer.output].fraction_bits.flat) for layer in readers}
             if len(wanted) == 1 and all(isinstance(layer, Relu | Linear) for layer in readers):
                 units = np.array(wanted.pop(), np.int64)
-        return units[:1] if (units == units[0]).all() else units
+        if len(output.shape) > 1 or (units == units[0]).all():  # windows share their weights
+            units = units.max(keepdims=True)
+        return units
 
     def _accumulated(
         self, terms: Numbers, start: NDArray[Any], kind: FixedPoint, node: NodeRange, axis: int, n_terms: int
@@ -326,7 +330,13 @@ def _can_overflow(kind: FixedPoint, node: NodeRange) -> bool:
     bits, fraction_bits = node.value_bits, node.value_fraction_bits
     if node.accumulator is not None:
         bits, fraction_bits = node.accumulator.result.bits, node.accumulator.type.fraction_bits
-    return not kind.signed or kind.bits - 1 <= bits - fraction_bits + kind.fraction_bits + 1
+    most = max(bits - fraction_bits + kind.fraction_bits + 1, -1)  # the least negative number is cut to −1
+    return not kind.signed or kind.bits - 1 <= most
+
+
+def _reach(fraction_bits: Exponents) -> int:
+    """The greatest exponent of the units that elements have, and of the factors that bring all to the finest ones."""
+    return int(max(np.abs(fraction_bits).max(), np.ptp(fraction_bits)))
 
 
 def _limit(what: str) -> BackendLimit:

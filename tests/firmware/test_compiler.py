@@ -89,7 +89,11 @@ def test_a_source_that_is_not_there_is_named(tmp_path: Path) -> None:
         compile_library([tmp_path / "gone.cpp"], [], cache=tmp_path / "cache")
 
 
-def test_a_compilation_that_never_ends_is_ended(build) -> None:
+def test_a_compilation_that_never_ends_is_ended(
+    build, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_behind = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setenv("TMPDIR", str(left_behind))
     endless = "constexpr int f() { int s = 0; for (int i = 0; i < 2000000000; i++) s ^= i; return s; }\nint x[f() + 1];"
     start = time.monotonic()
     with pytest.raises(CompileLimitReached, match=r"code\.cpp: compiling it took more than 1 s"):
@@ -100,6 +104,7 @@ def test_a_compilation_that_never_ends_is_ended(build) -> None:
             limits=CompileLimits(seconds=1.0),
         )
     assert time.monotonic() - start < 60
+    assert not list(left_behind.iterdir())
 
 
 def test_memory_and_files_have_limits(build) -> None:

@@ -18,7 +18,7 @@ from models.backends import fixed
 from models.network import Network
 from tests.firmware.extras import needs_hls4ml
 from tests.firmware.small_networks import encoder
-from tests.models.encoder_networks import encoder_document, network_from
+from tests.models.encoder_networks import encoder_document, network_from, sum_document
 from tests.models.random_networks import random_inputs, random_network
 
 pytestmark = needs_hls4ml
@@ -47,6 +47,12 @@ def test_all_layers_have_the_reference_values(strategy: Strategy, reuse: int) ->
 @pytest.mark.parametrize("seed", [3])
 def test_random_networks_too(strategy: Strategy, seed: int) -> None:
     _agrees(random_network(seed, ops=("dense", "relu", "linear"), scores=("sum_of_squares",)), strategy, 2)
+
+
+@pytest.mark.parametrize("weight", [(1 << 36) + 1, (1 << 23) - 1])
+def test_adders_are_exact_for_weights_and_sums_of_many_bits(weight: int) -> None:
+    network = network_from(sum_document([weight, 3], "ap_uint<20>", "ap_int<60>", "ap_ufixed<31,31>"))
+    _agrees(network, Strategy.DISTRIBUTED_ARITHMETIC, 1)
 
 
 def test_resource_takes_turns() -> None:

@@ -23,7 +23,7 @@ from firmware.synthesis import synthesise
 from firmware.verilator import find_verilator
 from models.backends import fixed
 from models.network import Network
-from tests.models.encoder_networks import encoder_document, network_from
+from tests.models.encoder_networks import encoder_document, network_from, sum_document
 from tests.models.random_networks import random_inputs, random_network
 
 needs_ghdl = pytest.mark.skipif(shutil.which("ghdl") is None, reason="ghdl is not installed (apt-get install ghdl)")
@@ -54,6 +54,12 @@ def _digest(folder: Path) -> str:
 def test_a_small_encoder_has_the_reference_scores(tmp_path: Path, language: Language) -> None:
     network = network_from(encoder_document(3, (6, 4)))
     assert _simulated(tmp_path, network, language, clock_ns=25, n=2000) == 2
+
+
+@pytest.mark.parametrize("language", [Language.VERILOG, pytest.param(Language.VHDL, marks=needs_ghdl)])
+def test_constants_of_more_than_32_bits_are_numbers(tmp_path: Path, language: Language) -> None:
+    document = sum_document([1, 2], "ap_uint<3>", "ap_fixed<40,4,AP_RND_INF,AP_SAT_ZERO>", "ap_ufixed<4,4>")
+    assert _simulated(tmp_path, network_from(document), language, clock_ns=100, n=200) == 1
 
 
 @pytest.mark.parametrize("seed", [0, 15, 29])

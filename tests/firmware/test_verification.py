@@ -86,6 +86,25 @@ def test_a_network_of_deployed_size_agrees_in_every_form() -> None:
     _agrees(version, Ports.DECLARED, N_RANDOM, forms_of(version))
 
 
+def test_what_is_compiled_to_one_object_is_run_once() -> None:
+    ran: list[str] = []
+
+    def counted(name: str, opened: FormOpener) -> FormOpener:
+        def counting(version: LoadedVersion, request: BuildRequest, stack: ExitStack) -> Form:
+            form = opened(version, request, stack)
+            return replace(form, score=lambda inputs: (ran.append(name), form.score(inputs))[1])
+
+        return counting
+
+    names = (CSIM, csim_name(Flavour.VIVADO, Strategy.LATENCY))
+    forms = {name: counted(name, forms_of(_version())[name]) for name in names}
+    rows = list(verify(_version(), rtl_request(), input_sets(_version(), Ports.DECLARED, None, 10), forms))
+    assert ran == [CSIM, CSIM]
+    assert [(row.form, row.differing, row.crossings) for row in rows] == [
+        (name, 0, n) for name in names for n in (rows[0].crossings, 10)
+    ]
+
+
 def _wrong(form: str, shift: int) -> Mapping[str, FormOpener]:
     """One form alone, whose every score is wrong by `shift`."""
     opened = forms_of(_version())[form]
@@ -144,6 +163,13 @@ def test_random_inputs_reach_the_ends_of_every_port() -> None:
         low, high = np.array([kind.range for kind in kinds]).T
         np.testing.assert_array_equal(inputs.min(axis=0), low)
         np.testing.assert_array_equal(inputs.max(axis=0), high)
+
+
+def test_numbers_of_types_beyond_float64_are_drawn_as_far_as_it_holds_them() -> None:
+    document = encoder_document(4, SMALL)
+    document["inputs"]["type"] = "ap_ufixed<70,60>"
+    inputs = input_sets(version_from(document), Ports.DECLARED, None, 100)["random extremes"]
+    assert (inputs.min(), inputs.max()) == (0.0, 2.0**43)
 
 
 def test_packed_ports_take_all_that_packed_words_hold() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
@@ -62,6 +64,86 @@ def test_float32_is_used_up_to_24_bits_and_not_beyond(weights: list[int], operat
     assert element_types(onnx_network(network), operator) == {expected}
     ends = np.array([[a, b] for a in (0, 1, 4094, 4095) for b in (0, 1, 2, 4094, 4095)])
     assert np.array_equal(OnnxScorer(network).score_inputs(ends), ends @ np.array(weights))
+
+
+def _quantised(given: str, made: str, kind: str) -> dict[str, Any]:
+    return {"op": "quantise", "input": given, "output": made, "output_type": kind}
+
+
+FAR_APART = {
+    "numbers that are always 0, in units of 2^-126": (
+        "ap_int<2>",
+        [
+            _quantised("x", "zero", "ap_fixed<63,0>"),
+            {"op": "concatenate", "inputs": ["x", "zero"], "output": "both", "output_type": "ap_int<53>"},
+        ],
+        {"kind": "sum_of_squares", "of": "both", "type": "ap_ufixed<8,8>"},
+    ),
+    "a type without bits, and numbers cut to −1": (
+        "ap_int<4>",
+        [_quantised("x", "zero", "ap_fixed<0,28>")],
+        {"kind": "sum_of_squares", "of": "zero", "type": "ap_ufixed<18,14,AP_TRN,AP_SAT>"},
+    ),
+    "a range of whose ends float32 has only one": (
+        "ap_uint<3>",
+        [_quantised("x", "near", "ap_fixed<30,2,AP_TRN,AP_SAT_ZERO>")],
+        {"kind": "sum_of_squares", "of": "near", "type": "ap_ufixed<8,8>"},
+    ),
+    "windows whose numbers get different types": (
+        "ap_int<4>",
+        [
+            {"op": "reshape", "input": "x", "output": "image", "shape": [2, 1, 1]},
+            {
+                "op": "conv2d",
+                "input": "image",
+                "output": "sums",
+                "weights": [[[[1, 0.5]]]],
+                "weight_type": "ap_fixed<4,2>",
+                "bias": [0, 0.25],
+                "bias_type": "ap_fixed<4,2>",
+                "accumulator_type": "ap_fixed<12,8>",
+                "output_type": "ap_fixed<12,8>",
+            },
+            {
+                "op": "relu",
+                "input": "sums",
+                "output": "positive",
+                "output_type": ["ap_ufixed<4,4>", "ap_ufixed<4,3,AP_RND>", "ap_ufixed<5,3>", "ap_ufixed<0,0>"],
+            },
+        ],
+        {"kind": "sum_of_squares", "of": "positive", "type": "ap_ufixed<12,8>"},
+    ),
+    "a table after a layer of int64 in finer units": (
+        "ap_ufixed<60,53>",
+        [
+            {
+                "op": "dense",
+                "input": "x",
+                "output": "same",
+                "weights": [[0], [0]],
+                "weight_type": "ap_int<2>",
+                "bias": [3],
+                "bias_type": "ap_int<4>",
+                "accumulator_type": "ap_fixed<20,8>",
+                "output_type": "ap_int<3>",
+            },
+            {"op": "table", "input": "same", "output": "found", "values": list(range(8)), "output_type": "ap_uint<3>"},
+        ],
+        {"kind": "network_output", "of": "found", "type": "ap_uint<8>"},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FAR_APART)
+def test_types_far_apart_are_exact(what: str) -> None:
+    input_type, layers, score = FAR_APART[what]
+    elements = [{"object": "jet", "rank": i, "quantity": "pt", "unit": "hw"} for i in range(2)]
+    inputs = {"tensor": "x", "elements": elements, "type": input_type}
+    network = network_from(
+        {"schema": "l1chain-network/1", "name": what, "inputs": inputs, "layers": layers, "score": score}
+    )
+    given = np.array([[a, b] for a in range(-8, 8) for b in range(-8, 8)])
+    assert np.array_equal(OnnxScorer(network).score_inputs(given), fixed.score(network, given))
 
 
 def test_sums_of_more_than_53_bits_are_integers() -> None:

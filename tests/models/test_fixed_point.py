@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from models.backends.fixed import given_codes
 from models.fixed_point import FixedPoint, Overflow, Rounding
 from models.scaling import InputScaling
 
@@ -35,6 +36,21 @@ ROUNDED = "ap_fixed<8,6,AP_RND_CONV,AP_SAT>"
 )
 def test_conversion(text: str, value: float, expected: float) -> None:
     assert FixedPoint.parse(text).quantise(value) == expected
+
+
+@given(
+    bits=st.integers(1, 50),
+    integer=st.integers(-256, 256),
+    signed=st.booleans(),
+    rounding=st.sampled_from(list(Rounding)),
+    overflow=st.sampled_from(list(Overflow)),
+    values=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=5),
+)
+@example(18, 16, True, Rounding.NEAREST_UP, Overflow.WRAP, [0.12499999999999999, 2.0**52 + 1, 1e300])
+def test_numbers_of_any_size_are_converted_exactly(bits, integer, signed, rounding, overflow, values) -> None:
+    kind = FixedPoint(bits, integer, signed, rounding, overflow)
+    codes = given_codes(np.array(values), kind).astype(float)
+    assert np.array_equal(kind.quantise(values), np.ldexp(codes, -kind.fraction_bits))
 
 
 @given(
