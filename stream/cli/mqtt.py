@@ -50,6 +50,7 @@ def serve(
 ) -> None:
     """Tell of the runs of this host and obey operators, until interrupted."""
     import asyncio
+    import signal
     import sys
 
     from stream.mqtt.bridge import Bridge
@@ -60,7 +61,7 @@ def serve(
     def connected() -> None:
         sys.stderr.write(f"connected to {settings.host}:{settings.port}, topics {settings.prefix}/{settings.chain}/#\n")
 
-    async def run() -> None:
+    async def serve_broker() -> None:
         bridge = Bridge(settings, runs, configurations, connected)
         if not embedded_broker:
             await bridge.serve()
@@ -68,7 +69,15 @@ def serve(
         async with broker_of_our_own(settings.port):
             await bridge.serve()
 
-    asyncio.run(run())
+    async def until_interrupted() -> None:
+        serving = asyncio.create_task(serve_broker())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+        await asyncio.wait({serving})
+        if not serving.cancelled():
+            serving.result()
+
+    asyncio.run(until_interrupted())
 
 
 @app.command("send")

@@ -143,6 +143,8 @@ def test_import_score_verify_alias_remove(tmp_path: Path, network: Path, importe
     shown = json.loads(result_of("show", "mine/v2", *imported, "--json"))["versions"][0]
     assert shown["working_points"]["tight"] == {
         "threshold": 900,
+        "colliding_bunches": 2544,
+        "is_pure": False,
         "rate_hz": 100.0,
         "rate_error_hz": None,
         "calibrated_on": "a sample",

@@ -146,8 +146,10 @@ def test_passwords_and_tls(tmp_path: Path) -> None:
     with mosquitto(tmp_path, port, *lines, "allow_anonymous false"), serving(tmp_path, port, *options) as bridge:
         listener = Listener(port, prepare)
         listener.wait_for("state", lambda told: told["state"] == "idle")
-        bridge.send_signal(signal.SIGINT)
-        listener.wait_for("state", lambda told: told["state"] == "offline")  # also without a last will
+        bridge.terminate()
+        listener.wait_for("state", lambda told: told["state"] == "offline")
+        assert bridge.wait(PATIENCE_S) == 0
+        assert listener.said["state"][-1]["time"]  # said by itself, not by its last will
         listener.close()
     assert "of the chain" not in (tmp_path / "bridge.log").read_text()
 
