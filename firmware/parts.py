@@ -71,7 +71,7 @@ PUBLISHED: Final[Mapping[str, Published]] = {
     "axol1tl": Published("AXOL1TL", "xc7vx690t", 50.0, luts_percent=2.1, dsps=0, brams=0),
     "gelato": Published("GELATO", None, 25.0),
     "cicada": Published("CICADA", None, 100.0, "about"),
-    "adc2021": Published("ADC2021 autoencoders", "xcvu9p", 80.0, "from", luts_percent=3.0, luts_bound="below"),
+    "adc2021": Published("ADC2021 autoencoders", "xcvu9p", 80.0, "from", luts_percent=3.0, luts_bound="<"),
 }
 """By the first word of a model's name."""
 _SOFTWARE: Final = "hlt"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from itertools import product
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from firmware.resources import Resources
     from firmware.synthesis import Cells
     from triggers.errors import L1ChainError
+
+_LEAST_WIDTH: Final = 17
 
 
 def report(
@@ -142,20 +144,27 @@ def _print_reports(rows: list[Resources]) -> None:
 
 def _cells_table(rows: list[Resources]) -> Table:
     """Ticks and cells of each version, then what was published."""
-    from firmware.parts import PUBLISHED, device_of
+    from firmware.parts import PUBLISHED
 
-    table = _table(("version", "device"), ("ticks", "ns", "da4ml", "LUT", "packed", "FF", "DSP", "BRAM"))
+    table = _table(("version",), ("ticks", "ns", "da4ml", "LUT", "packed", "FF", "DSP", "BRAM"))
     for row in rows:
         counts = ["–"] * 5 if row.synthesis is None else _counts(row.synthesis.cells)
-        device, cost = device_of(row.request.part), f"{row.da4ml_cost:,.0f}"
-        table.add_row(row.version, device, str(row.ticks), f"{row.latency_ns:g}", cost, *counts)
+        table.add_row(_placed(row), str(row.ticks), f"{row.latency_ns:g}", f"{row.da4ml_cost:,.0f}", *counts)
     table.add_section()
     for known in PUBLISHED.values():
         luts = "" if known.luts is None else f"{known.luts_bound} {known.luts:,.0f}"
         others = ["" if n is None else str(n) for n in (known.dsps, known.brams)]
         latency = f"{known.latency_bound} {known.latency_ns:g}"
-        table.add_row(f"{known.network}, published", known.device or "", "", latency, "", luts, "", "", *others)
+        place = f"\n{known.device}" if known.device else ""
+        table.add_row(f"{known.network}, published{place}", "", latency, "", luts, "", "", *others)
     return table
+
+
+def _placed(row: Resources) -> str:
+    """Version and device, one below the other: numbers need the width of a terminal."""
+    from firmware.parts import device_of
+
+    return f"{row.version}\n{device_of(row.request.part)}"
 
 
 def _counts(cells: Cells) -> list[str]:
@@ -164,31 +173,28 @@ def _counts(cells: Cells) -> list[str]:
 
 def _shares_table(rows: list[Resources]) -> Table:
     """Bit operations, shares of devices, and how long the steps took."""
-    from firmware.parts import DEVICES, device_of
+    from firmware.parts import DEVICES
 
     shares = (f"% {device.name[2:]}" for device in DEVICES)
-    table = _table(("version", "device"), ("EBOPs", *shares, "logic in", "yosys in"))
+    table = _table(("version",), ("EBOPs", *shares, "logic in", "yosys in"))
     for row in rows:
         took = "–" if row.synthesis is None else f"{row.synthesis.seconds:.0f} s"
         form = "({:.2f})" if row.synthesis is None else "{:.2f}"
         percents = (form.format(share) for share in row.shares_percent.values())
-        device = device_of(row.request.part)
-        table.add_row(row.version, device, f"{row.bit_operations:,}", *percents, f"{row.logic_s:.1f} s", took)
+        table.add_row(_placed(row), f"{row.bit_operations:,}", *percents, f"{row.logic_s:.1f} s", took)
     return table
 
 
 def _off_table(rows: list[Resources]) -> Table:
     """How far latency and the estimates of look-up tables are from a published figure."""
-    from firmware.parts import device_of
-
     names = {"ns": "ns", "da4ml": "da4ml", "yosys": "LUT", "yosys, packed": "packed"}
-    table = _table(("version", "device", "published"), tuple(names.values()))
+    table = _table(("version", "published"), tuple(names.values()))
     for row in rows:
         if row.off_by and row.published is not None:
             known = row.published
             figure = f"{known.latency_ns:g} ns, {known.luts_percent:g} % = {known.luts:,.0f} LUT of {known.device}"
             factors = (f"{row.off_by[name]:.2f}" if name in row.off_by else "–" for name in names)
-            table.add_row(row.version, device_of(row.request.part), figure, *factors)
+            table.add_row(_placed(row), figure, *factors)
     return table
 
 
@@ -196,9 +202,9 @@ def _table(words: tuple[str, ...], numbers: tuple[str, ...]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for name in words:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", min_width=_LEAST_WIDTH)
     for name in numbers:
         table.add_column(name, justify="right", no_wrap=True)
     return table
