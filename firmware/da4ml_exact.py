@@ -1,7 +1,8 @@
 """Makes da4ml count exactly, however large or small the numbers are (`docs/firmware.md`, "The logic").
 
-da4ml 0.6 knows constants in units of 2^-32 to 2^31 only, calculates with 28 decimal digits, and takes the logarithm of
-2^50 + 1 for 50: numbers far from 1, or wide ones, would lose digits or get too few bits.
+da4ml 0.6 knows constants in units of 2^-32 to 2^31 only, calculates with 28 decimal digits, takes the logarithm of
+2^50 + 1 for 50, and counts the cost of an adder in float32: numbers far from 1, or wide ones, would lose digits, get
+too few bits, or cost infinitely much.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from da4ml.codegen.hls import hls_codegen
 from da4ml.codegen.rtl.verilog import comb as verilog
 from da4ml.codegen.rtl.vhdl import comb as vhdl
 from da4ml.trace import FixedVariable, fixed_variable, tracer
-from da4ml.types import CombLogic, minimal_kif
+from da4ml.types import CombLogic, QInterval, minimal_kif
 
 from firmware.da4ml_package import MOST_BITS
 from firmware.rtl_errors import NotLogic
@@ -44,6 +45,14 @@ def log2(number: float | Decimal) -> float:
         return found
     power = math.ldexp(1.0, int(found))
     return found if value == power else math.nextafter(found, math.copysign(math.inf, value - power))
+
+
+def cost_add(one: QInterval, other: QInterval, *how: int) -> tuple[float, float]:
+    """Latency and cost of an adder, which are the same for numbers in units near 1."""
+    _, exponent = math.frexp(max(one.step, other.step))
+    near = (QInterval(*(math.ldexp(end, -exponent) for end in interval)) for interval in (one, other))
+    found: tuple[float, float] = _cost_add(*near, *how)
+    return found
 
 
 class TooWide(ValueError):
@@ -85,6 +94,8 @@ def check_widths(logic: CombLogic) -> None:
         raise TooWide(bits)
 
 
+_cost_add = fixed_variable.cost_add
+fixed_variable.cost_add = cost_add
 for _module in (fixed_variable, tracer, hls_codegen):
     _module._const_f = fraction_bits
 for _module in (fixed_variable, tracer, types, verilog, vhdl):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 
 import numpy as np
@@ -13,8 +14,9 @@ pytest.importorskip("da4ml", reason="the extra [firmware] is not installed")
 
 from da4ml._binary import dais_interp_run
 from da4ml.trace import comb_trace
+from da4ml.types import QInterval
 
-from firmware.da4ml_exact import exact_numbers, fraction_bits, log2
+from firmware.da4ml_exact import cost_add, exact_numbers, fraction_bits, log2
 from firmware.logic import convert, input_port, network_logic
 from firmware.rtl_errors import NotLogic
 from models.backends import fixed, open_backend
@@ -128,6 +130,15 @@ def test_the_square_of_the_least_number_has_a_bit_more() -> None:
         logic = comb_trace([port], [convert(port * port, to)], keep_dead_inputs=True)
     found = dais_interp_run(logic.to_binary(), np.array([[least], [-least - 1.0]]), 1).ravel()
     np.testing.assert_array_equal(found, [0, (2.0**25 - 1) ** 2])
+
+
+def test_an_adder_of_numbers_in_great_or_small_units_costs_as_much_as_any() -> None:
+    here, there = QInterval(0.0, 255.0, 1.0), QInterval(-64.0, 63.5, 0.5)
+    cost = cost_add(here, there, 0, False, -1, -1)
+    assert all(map(math.isfinite, cost))
+    for unit in (2.0**110, 2.0**-140):
+        scaled = [QInterval(*(end * unit for end in interval)) for interval in (here, there)]
+        assert cost_add(*scaled, 0, False, -1, -1) == cost
 
 
 def test_logarithms_are_integers_for_powers_of_two_only() -> None:

@@ -13,7 +13,11 @@ import pytest
 
 pytest.importorskip("da4ml", reason="the extra [firmware] is not installed")
 
+from da4ml._binary import dais_interp_run
+
 from firmware import ghdl, verilator
+from firmware.build_requests import rtl_request
+from firmware.limited_logic import version_logic
 from firmware.logic import network_logic
 from firmware.rtl import Language, RtlDesign, pipelined, write_rtl
 from firmware.rtl_errors import SimulatorMissing, SynthesisMissing
@@ -22,12 +26,18 @@ from firmware.rtl_tools import run_tool
 from firmware.synthesis import synthesise
 from firmware.verilator import find_verilator
 from models.backends import fixed
+from models.backends.fixed import given_values
 from models.network import Network
+from models.repository import Repository
 from tests.models.encoder_networks import encoder_document, network_from, sum_document
 from tests.models.random_networks import random_inputs, random_network
 
 needs_ghdl = pytest.mark.skipif(shutil.which("ghdl") is None, reason="ghdl is not installed (apt-get install ghdl)")
 needs_yosys = pytest.mark.skipif(shutil.which("yosys") is None, reason="yosys is not installed (apt-get install yosys)")
+
+SHIPPED = [f"{name}/{version}" for name in Repository().names() for version in Repository().versions(name)]
+"""Those whose working points alone differ have the same logic."""
+SHIPPED_LOGIC = [label for label in SHIPPED if "gmm" not in label and f"{label}.1" not in SHIPPED]
 
 
 def _simulated(folder: Path, network: Network, language: Language, clock_ns: float, n: int) -> int:
@@ -124,3 +134,15 @@ def test_a_missing_tool_is_named_with_its_package(tmp_path: Path, monkeypatch: p
         find_verilator()
     with pytest.raises(SynthesisMissing, match="apt-get install yosys"):
         synthesise(tmp_path, RtlDesign("network", Language.VERILOG, "xc7vx690tffg1927-2", 25))
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("label", SHIPPED_LOGIC)
+def test_every_shipped_version_becomes_logic_cut_into_ticks(label: str) -> None:
+    loaded = Repository().load(*label.split("/"))
+    pipeline = version_logic(loaded, rtl_request()).pipeline
+    inputs, expected = loaded.reference()
+    values = given_values(loaded.network, inputs)
+    for tick in pipeline.solutions:
+        values = dais_interp_run(tick.to_binary(), values, 1)
+    np.testing.assert_array_equal(values.ravel(), expected)
