@@ -53,7 +53,7 @@ def serve(
     import signal
     import sys
 
-    from stream.mqtt.bridge import Bridge
+    from stream.mqtt.bridge import GOODBYE_S, Bridge, ended
     from stream.mqtt.broker import embedded_broker as broker_of_our_own
 
     settings = _settings(broker, chain, prefix, username, password_file, ca, cert, key, operators)
@@ -69,11 +69,16 @@ def serve(
         async with broker_of_our_own(settings.port):
             await bridge.serve()
 
+    async def interrupted_by(event: asyncio.Event) -> None:
+        await event.wait()
+
     async def until_interrupted() -> None:
-        serving = asyncio.create_task(serve_broker())
+        serving, interrupted = asyncio.create_task(serve_broker()), asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
-        await asyncio.wait({serving})
+            asyncio.get_running_loop().add_signal_handler(number, interrupted.set)
+        waiting = asyncio.create_task(interrupted_by(interrupted))
+        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        await ended(serving, waiting, again_after_s=2 * GOODBYE_S)
         if not serving.cancelled():
             serving.result()
 

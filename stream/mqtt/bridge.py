@@ -40,7 +40,8 @@ STATUS_PERIOD_S: Final = 2.0
 _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 30.0
 _KEEPALIVE_S: Final = 10
-_GOODBYE_S: Final = 3.0
+GOODBYE_S: Final = 3.0
+"""The last message to the broker may take so long."""
 _log = logging.getLogger("l1chain.stream.mqtt")
 
 
@@ -125,20 +126,18 @@ class Bridge:
             for task in done:
                 task.result()
         except asyncio.CancelledError:
-            telling.cancel()
+            await ended(telling)
             await self._say_offline(client)
             raise
         finally:
-            for task in (telling, hearing):
-                task.cancel()
-            await asyncio.gather(telling, hearing, return_exceptions=True)
+            await ended(telling, hearing)
 
     async def _say_offline(self, client: aiomqtt.Client) -> None:
         """What the last will says, which a connection that is ended in good order does not have."""
         told = StateTold(state=ChainState.OFFLINE, time=_now())
         with suppress(aiomqtt.MqttError):
             topic = Topic.STATE.of(self._settings)
-            await client.publish(topic, told.to_bytes(), qos=AT_LEAST_ONCE, retain=True, timeout=_GOODBYE_S)
+            await client.publish(topic, told.to_bytes(), qos=AT_LEAST_ONCE, retain=True, timeout=GOODBYE_S)
 
     async def _tell(self, client: aiomqtt.Client) -> None:
         while True:
@@ -191,6 +190,15 @@ class Bridge:
                 for name, text in self._alarms.of_status(status):
                     self._say_alarm(run, name, text)
             await asyncio.sleep(STATUS_PERIOD_S)
+
+
+async def ended(*tasks: asyncio.Task[None], again_after_s: float = 0.1) -> None:
+    """Cancel tasks, again if they go on: Python 3.11 loses a cancellation that comes with what is waited for."""
+    while pending := {task for task in tasks if not task.done()}:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=again_after_s)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _status(client: Client) -> dict[str, Any] | None:
