@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ pytest.importorskip("aiomqtt", reason="the extra [monitor] is not installed")
 
 import paho.mqtt.client as paho
 
+from stream.mqtt.bridge import ended
 from tests.stream.mqtt.brokers import MOSQUITTO, certificates, free_port, mosquitto
 from tests.stream.run.running import running, settings, write_config
 
@@ -187,3 +189,26 @@ def test_a_missing_broker_is_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: 127.0.0.1:")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_task_that_loses_a_cancellation_is_cancelled_again() -> None:
+    async def check() -> int:
+        lost = 0
+
+        async def stubborn() -> None:
+            nonlocal lost
+            while True:
+                try:
+                    await asyncio.sleep(100)
+                except asyncio.CancelledError:
+                    lost += 1
+                    if lost == 3:
+                        raise
+
+        task = asyncio.create_task(stubborn())
+        await asyncio.sleep(0)
+        await ended(task, again_after_s=0.01)
+        assert task.cancelled()
+        return lost
+
+    assert asyncio.run(check()) == 3

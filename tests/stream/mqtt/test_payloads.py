@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from stream.mqtt.alarms import StatusAlarms, of_lumi_section
-from stream.mqtt.bridge import ended
 from stream.mqtt.errors import CommandRefused, SecretUnusable
 from stream.mqtt.orders import Orders
 from stream.mqtt.outbox import Letter, Outbox
@@ -178,26 +177,3 @@ def test_the_asyncapi_file_has_the_schemas_of_the_code() -> None:
 
 def test_time_is_what_clocks_say() -> None:
     assert checked_order(order(time_s=time.time()), OPERATORS, time.time()).id == "1"
-
-
-def test_a_task_that_loses_a_cancellation_is_cancelled_again() -> None:
-    async def check() -> int:
-        lost = 0
-
-        async def stubborn() -> None:
-            nonlocal lost
-            while True:
-                try:
-                    await asyncio.sleep(100)
-                except asyncio.CancelledError:
-                    lost += 1
-                    if lost == 3:
-                        raise
-
-        task = asyncio.create_task(stubborn())
-        await asyncio.sleep(0)
-        await ended(task, again_after_s=0.01)
-        assert task.cancelled()
-        return lost
-
-    assert asyncio.run(check()) == 3
