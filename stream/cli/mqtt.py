@@ -61,7 +61,7 @@ def serve(
     def connected() -> None:
         sys.stderr.write(f"connected to {settings.host}:{settings.port}, topics {settings.prefix}/{settings.chain}/#\n")
 
-    async def serve_broker() -> None:
+    async def serve_until_cancelled() -> None:
         bridge = Bridge(settings, runs, configurations, connected)
         if not embedded_broker:
             await bridge.serve()
@@ -69,15 +69,12 @@ def serve(
         async with broker_of_our_own(settings.port):
             await bridge.serve()
 
-    async def interrupted_by(event: asyncio.Event) -> None:
-        await event.wait()
-
     async def until_interrupted() -> None:
-        serving, interrupted = asyncio.create_task(serve_broker()), asyncio.Event()
+        serving, interrupted = asyncio.create_task(serve_until_cancelled()), asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, interrupted.set)
-        waiting = asyncio.create_task(interrupted_by(interrupted))
-        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting = asyncio.create_task(interrupted.wait())
+        await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
         await ended(serving, waiting, again_after_s=2 * GOODBYE_S)
         if not serving.cancelled():
             serving.result()

@@ -192,7 +192,7 @@ class Bridge:
             await asyncio.sleep(STATUS_PERIOD_S)
 
 
-async def ended(*tasks: asyncio.Task[None], again_after_s: float = 0.1) -> None:
+async def ended(*tasks: asyncio.Task[Any], again_after_s: float = 0.1) -> None:
     """Cancel tasks, again if they go on: Python 3.11 loses a cancellation that comes with what is waited for."""
     while pending := {task for task in tasks if not task.done()}:
         for task in pending:

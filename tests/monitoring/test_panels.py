@@ -7,7 +7,6 @@ import math
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from models.distribution import ScoreDistribution
 from models.manifest import Manifest, render_manifest
 from models.repository import SHIPPED_VERSIONS
 from tests.monitoring.shipped import DASHBOARDS, PROMETHEUS, dashboard, program, queries
+from tests.ports import free_port
 from triggers.strict_yaml import read_yaml
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(500)]
@@ -65,12 +65,6 @@ def two_versions(folder: Path) -> Path:
         shutil.copytree(source / "demo-v1", copied)
         (copied / "manifest.yaml").write_text(render_manifest(manifest.model_copy(update=changes)))
     return folder
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -197,8 +197,9 @@ def _apply_budgets(
     for g in range(len(groups)):
         wanted, paying = np.uint64(0), np.uint64(0)
         for w in range(ALGORITHM_WORDS):
-            wanted |= words[k, w] & groups[g, w]
-            paying |= words[k, w] & groups[g, w] & ~masked[w]
+            passed = words[k, w] & groups[g, w]
+            wanted |= passed
+            paying |= passed & ~masked[w]
         if wanted:
             wanted_by[g] += 1
         if paying:

@@ -23,7 +23,8 @@ pytest.importorskip("aiomqtt", reason="the extra [monitor] is not installed")
 import paho.mqtt.client as paho
 
 from stream.mqtt.bridge import ended
-from tests.stream.mqtt.brokers import MOSQUITTO, certificates, free_port, mosquitto
+from tests.ports import free_port
+from tests.stream.mqtt.brokers import MOSQUITTO, certificates, mosquitto
 from tests.stream.run.running import running, settings, write_config
 
 needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed (apt-get install mosquitto)")

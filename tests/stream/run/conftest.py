@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from stream.wire.keys import make_pair
+from stream.wire.peers import Right, allow
 from triggers.events.synthetic import SyntheticSource
 
 CROSSINGS = 30_000
@@ -43,6 +45,17 @@ def l1chain(*arguments: str, cwd: Path | None = None, timeout_s: float = 120) ->
     command = [sys.executable, "-m", "stream.cli", *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=timeout_s, env=os.environ)
     return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    """Of a chain, its operator and somebody who may watch it."""
+    folder = tmp_path / "keys"
+    for name, right in (("server", None), ("chain", Right.DATA), ("operator", Right.CONTROL), ("watcher", Right.READ)):
+        make_pair(folder, name)
+        if right is not None:
+            allow(folder, name, [right])
+    return folder
 
 
 @pytest.fixture(scope="session")

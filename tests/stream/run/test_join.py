@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any, Final
 import pytest
 
 from stream.run.config import load_config
+from tests.ports import free_ports
 from tests.stream.run.conftest import Ended, l1chain
 from tests.stream.run.faulty_proxy import FaultyProxy, proxying
 from tests.stream.run.hosts import hosts, lacking
@@ -44,14 +44,6 @@ def write_config(folder: Path, external: bool, more: str = "") -> Path:
     own, flag = ("0", "true") if external else ("1", "false")
     path.write_text(CONFIG.format(out=folder / "runs", own=own, external=flag) + more)
     return path
-
-
-def free_ports(n: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
-    ports = [listening.getsockname()[1] for listening in sockets]
-    for listening in sockets:
-        listening.close()
-    return ports
 
 
 @contextmanager

@@ -6,36 +6,10 @@ import pytest
 
 from stream.run import members as members_module
 from stream.run.members import Members
-from stream.services.delivery import DeliverySettings, Peer
+from stream.services.delivery import DeliverySettings
+from tests.stream.run.member_parts import Clock, Launched
 
-
-class Ended:
-    """A launcher whose services end at once."""
-
-    def start(self, peer: Peer) -> None:
-        """Nothing."""
-
-    def pid(self, name: str) -> int | None:
-        """None: threads."""
-
-    def how_dead(self, name: str) -> str | None:
-        """Always."""
-        return f"the thread of {name} ended"
-
-    def kill(self, name: str) -> None:
-        """Nothing."""
-
-    def join(self) -> None:
-        """Nothing."""
-
-
-class Clock:
-    """Time as a test wants it."""
-
-    now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
+ENDED = "its thread ended"
 
 
 @pytest.fixture
@@ -45,18 +19,21 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_a_service_that_is_gone_is_still_listened_to_for_a_moment(clock: Clock) -> None:
-    services = Members(("seeds.0",), Ended(), DeliverySettings(), 0, _looked=clock.now)
+@pytest.fixture
+def services(clock: Clock) -> Members:
+    return Members(("seeds.0",), Launched(ENDED), DeliverySettings(), 0, _looked=clock.now)
+
+
+def test_a_service_that_is_gone_is_still_listened_to_for_a_moment(clock: Clock, services: Members) -> None:
     member = services.launch("seeds.0")
     assert services.how_dead(member) is None
     assert services.lost() == {}
     clock.now += 0.3
-    assert services.how_dead(member) == "the thread of seeds.0 ended"
-    assert services.lost() == {"seeds.0": "the thread of seeds.0 ended"}
+    assert services.how_dead(member) == ENDED
+    assert services.lost() == {"seeds.0": ENDED}
 
 
-def test_a_service_whose_goodbye_came_meanwhile_is_not_lost(clock: Clock) -> None:
-    services = Members(("seeds.0",), Ended(), DeliverySettings(), 0, _looked=clock.now)
+def test_a_service_whose_goodbye_came_meanwhile_is_not_lost(clock: Clock, services: Members) -> None:
     member = services.launch("seeds.0")
     assert services.lost() == {}
     member.has_ended = True

@@ -15,48 +15,26 @@ from stream.run import members as members_module
 from stream.run import starvation
 from stream.run.members import Member, Members
 from stream.run.starvation import CpuUse, Starvation, cpu_use
-from stream.services.delivery import DeliverySettings, Peer
+from stream.services.delivery import DeliverySettings
+from tests.stream.run.member_parts import Clock, Launched
 
 
-class Launched:
-    """A launcher of nothing, whose services are all alive."""
-
-    def start(self, peer: Peer) -> None:
-        """Nothing."""
-
-    def pid(self, name: str) -> int | None:
-        """One for each name."""
-        return len(name)
-
-    def how_dead(self, name: str) -> str | None:
-        """Not at all."""
-
-    def kill(self, name: str) -> None:
-        """Nothing."""
-
-    def join(self) -> None:
-        """Nothing."""
-
-
-class Clock:
-    """Time, and what a process has waited for a CPU, as a test wants them."""
+class UsedClock(Clock):
+    """Also tells what a process has waited for a CPU."""
 
     def __init__(self) -> None:
-        self.now, self.use = 1000.0, CpuUse()
-
-    def monotonic(self) -> float:
-        return self.now
+        self.use = CpuUse()
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> UsedClock:
+    clock = UsedClock()
     monkeypatch.setattr(members_module, "time", clock)
     monkeypatch.setattr(starvation, "cpu_use", lambda _: clock.use)
     return clock
 
 
-def silent(clock: Clock, used: float, waited: float, seconds: float, is_ready: bool = False) -> float | None:
+def silent(clock: UsedClock, used: float, waited: float, seconds: float, is_ready: bool = False) -> float | None:
     """When a service that is silent is given up, at most after so many seconds.
 
     Args:
@@ -80,19 +58,19 @@ def silent(clock: Clock, used: float, waited: float, seconds: float, is_ready: b
     ("used", "waited", "is_ready"), [(0.0, 0.0, False), (0.1, 0.1, False), (0.99, 0.0, True), (3.0, 0.2, True)]
 )
 def test_a_service_that_is_stuck_is_given_up_after_lost_after_s(
-    clock: Clock, used: float, waited: float, is_ready: bool
+    clock: UsedClock, used: float, waited: float, is_ready: bool
 ) -> None:
     assert silent(clock, used, waited, 20.0, is_ready) == pytest.approx(2.0, abs=0.21)
 
 
 @pytest.mark.parametrize(("used", "waited", "is_ready"), [(0.1, 0.5, False), (0.5, 3.0, False), (0.0, 0.0, True)])
 def test_a_starved_service_gets_more_time_but_not_for_ever(
-    clock: Clock, used: float, waited: float, is_ready: bool
+    clock: UsedClock, used: float, waited: float, is_ready: bool
 ) -> None:
     assert silent(clock, used, waited, 20.0, is_ready) == pytest.approx(10.0, abs=0.21)
 
 
-def test_a_supervisor_that_looks_late_looks_again_before_it_gives_up(clock: Clock) -> None:
+def test_a_supervisor_that_looks_late_looks_again_before_it_gives_up(clock: UsedClock) -> None:
     services = Members(("seeds.0",), Launched(), DeliverySettings(lost_after_s=2.0), 0, _looked=clock.now)
     services.launch("seeds.0").has_beaten = True
     for later_s in (0.95, 0.95, 0.2):

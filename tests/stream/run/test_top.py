@@ -17,9 +17,9 @@ from stream.page.scrape import Scrape, parse
 from stream.run.control_client import Client
 from stream.run.top import Top, picture
 from stream.run.top_view import drawn
+from tests.ports import free_port
 from tests.stream.run.conftest import l1chain
 from tests.stream.run.running import PATIENCE_S, running, settings, write_config
-from tests.stream.run.test_watch_remote import free_port, keys  # noqa: F401 — a fixture
 
 IN_A_TERMINAL = """
 import os, pty, signal, sys
@@ -136,7 +136,7 @@ def text_of(told: dict[str, Any], width: int = 80) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def test_a_run_on_another_host_that_is_silent_for_once_has_not_ended(tmp_path: Path, keys: Path) -> None:  # noqa: F811
+def test_a_run_on_another_host_that_is_silent_for_once_has_not_ended(tmp_path: Path, keys: Path) -> None:
     assert Client(tmp_path, "ipc://nowhere").has_left()
     assert not Client.remote("127.0.0.1:1", keys, "watcher").has_left()
 
@@ -158,7 +158,7 @@ def test_eighty_columns_show_everything() -> None:
 
 
 @pytest.mark.heavy
-def test_a_run_here_and_on_another_host_is_shown(tmp_path: Path, keys: Path) -> None:  # noqa: F811
+def test_a_run_here_and_on_another_host_is_shown(tmp_path: Path, keys: Path) -> None:
     config, commands = write_config(tmp_path), f"127.0.0.1:{free_port()}"
     overrides = ("run.lumi_sections=1000000", f"security.keys={keys}", f"security.commands={commands}")
     with running(str(config), *settings("transport=ipc", *overrides), out=tmp_path / "runs") as run:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,27 +10,11 @@ import pytest
 from stream.run.config import load_config
 from stream.run.control_client import Client
 from stream.run.watch import AcceptedLine, LumiSectionLine, follow_run
-from stream.wire.keys import make_pair
-from stream.wire.peers import Right, allow
+from tests.ports import free_port
 from tests.stream.run.running import running, settings, write_config
 from triggers.errors import BadValue, L1ChainError
 
 WATCHED_SECTIONS = 3
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> Path:
-    folder = tmp_path / "keys"
-    for name, right in (("server", None), ("chain", Right.DATA), ("operator", Right.CONTROL), ("watcher", Right.READ)):
-        make_pair(folder, name)
-        if right is not None:
-            allow(folder, name, [right])
-    return folder
 
 
 @pytest.mark.heavy
